@@ -1,0 +1,103 @@
+"""The artefacts that an agreement pins: dataset schemas, code lists, hierarchies and the gateway table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schemas import strict_json, strict_yaml
+from schemas.canonical import digest
+from schemas.errors import DocumentError
+from schemas.hierarchy import CodeList, Hierarchy
+from schemas.model import read
+from schemas.table_schema import TableSchema
+
+GATEWAYS = "gateways/v1"
+_HERE = Path(__file__).parent
+_NAME_KEYS = ("concordat:schema", "concordat:codelist", "concordat:hierarchy", "concordat:gateways")
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """One pinned file: its name, its JSON value and the digest of its canonical form."""
+
+    name: str
+    value: Any
+    digest: str
+
+
+def artefact(value: Any) -> Artefact:
+    """Name and digest a JSON value by the ``concordat:`` key that names it.
+
+    Raises:
+        DocumentError: ``not_an_artefact``.
+    """
+    if isinstance(value, dict):
+        for key in _NAME_KEYS:
+            if isinstance(value.get(key), str):
+                return Artefact(value[key], value, digest(value))
+    raise DocumentError("not_an_artefact", f"the file has none of the keys {', '.join(_NAME_KEYS)}")
+
+
+def load(folder: Path = _HERE) -> dict[str, Artefact]:
+    """Read every artefact below ``folder``: ``datasets``, ``codelists``, ``hierarchies``, ``gateways.*.yaml``.
+
+    Raises:
+        DocumentError: a file is malformed, or two files bear one name.
+    """
+    found: dict[str, Artefact] = {}
+    files = [path for part in ("datasets", "codelists", "hierarchies") for path in sorted((folder / part).glob("*.json"))]
+    for path in [*files, *sorted(folder.glob("gateways.*.yaml"))]:
+        reader = strict_yaml.loads if path.suffix == ".yaml" else strict_json.loads
+        made = artefact(reader(path.read_bytes()))
+        if made.name in found:
+            raise DocumentError("duplicate_artefact", f"two files bear the name {made.name}", path.name)
+        found[made.name] = made
+    return found
+
+
+class Library:
+    """The artefacts of one agreement, read into their models. Immutable."""
+
+    def __init__(self, artefacts: Mapping[str, Artefact]) -> None:
+        """Keep the artefacts; models are made when first asked for."""
+        self._artefacts = dict(artefacts)
+        self._made: dict[tuple[type, str], Any] = {}
+
+    def _read(self, model: type, name: str) -> Any:
+        made = self._made.get((model, name))
+        if made is None:
+            if name not in self._artefacts:
+                raise DocumentError("unknown_artefact", f"there is no artefact {name}", f"pins/{name}")
+            made = self._made[model, name] = read(model, self._artefacts[name].value)
+        return made
+
+    def schema(self, name: str) -> TableSchema:
+        """Return a dataset schema, such as ``police-violence/v1``."""
+        made: TableSchema = self._read(TableSchema, name)
+        return made
+
+    def codelist(self, name: str) -> CodeList:
+        """Return a code list, such as ``lad-2025``."""
+        made: CodeList = self._read(CodeList, name)
+        return made
+
+    def hierarchy(self, name: str) -> Hierarchy:
+        """Return a hierarchy, such as ``age-sna``."""
+        made: Hierarchy = self._read(Hierarchy, name)
+        return made
+
+    def digest(self, name: str) -> str:
+        """Return an artefact's digest."""
+        if name not in self._artefacts:
+            raise DocumentError("unknown_artefact", f"there is no artefact {name}", f"pins/{name}")
+        return self._artefacts[name].digest
+
+    def required(self, schemas: set[str]) -> frozenset[str]:
+        """Return the names of all the artefacts that an agreement over these schemas must pin."""
+        used = {GATEWAYS, *schemas}
+        for name in schemas:
+            used |= self.schema(name).artefacts
+        return frozenset(used)

@@ -1,0 +1,20 @@
+"""Errors in documents that people or machines hand to Concordat."""
+
+from __future__ import annotations
+
+
+class DocumentError(ValueError):
+    """A document that is refused before it means anything.
+
+    Attributes:
+        code: Stable, documented code such as ``duplicate_key``.
+        path: Where in the document, as ``datasets/police-violence/bounds``; empty for the whole.
+        detail: What is wrong and what to do; never a value from a data cell.
+    """
+
+    def __init__(self, code: str, detail: str, path: str = "") -> None:
+        """Keep the code, the words and the place apart."""
+        super().__init__(f"{path}: {detail}" if path else detail)
+        self.code = code
+        self.detail = detail
+        self.path = path

@@ -1,0 +1,49 @@
+"""The base of every document model, and the one way to read a value into it."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from schemas.canonical import canonical
+from schemas.errors import DocumentError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """Strictly typed, immutable, and closed: an unknown key is refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class InvalidDocument(DocumentError):
+    """A document of the wrong shape.
+
+    Attributes:
+        findings: Each place and what is wrong there, as ``(path, words)``; no input value among them.
+    """
+
+    def __init__(self, findings: list[tuple[str, str]]) -> None:
+        """Show the first finding and keep them all."""
+        path, words = findings[0]
+        super().__init__("invalid_document", words, path)
+        self.findings = findings
+
+
+def read(model: type[Model], value: Any) -> Model:
+    """Read a JSON value into a model by the rules of JSON, strictly.
+
+    Raises:
+        InvalidDocument: with every finding.
+        DocumentError: the value has no canonical form.
+    """
+    try:
+        return model.model_validate_json(canonical(value))
+    except ValidationError as error:
+        findings = [
+            ("/".join(str(part) for part in found["loc"]), found["msg"])
+            for found in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        raise InvalidDocument(findings) from None

@@ -1,0 +1,1 @@
+"""The broker: executes data-sharing agreements between partner agencies."""

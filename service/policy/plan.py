@@ -1,0 +1,198 @@
+"""The effective plan: what a question comes to after policy, free of who asks and why.
+
+Two requests with equal plans are the same question. Everything here is public: codes, levels, bounds, versions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from math import prod
+from typing import Any
+
+from schemas.canonical import digest
+
+
+@dataclass(frozen=True, slots=True)
+class CodeFilter:
+    """Keep rows whose code is one of ``codes`` (stored codes, after any hierarchy was resolved), sorted."""
+
+    field: str
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlagFilter:
+    """Keep rows whose flag equals ``value``."""
+
+    field: str
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DateFilter:
+    """Keep rows dated ``first`` to ``last``, both included; None leaves an end open."""
+
+    field: str
+    first: date | None
+    last: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFilter:
+    """Keep rows whose stored number lies in one of ``ranges`` (both ends included), sorted.
+
+    ``missing`` says whether rows without the number are kept.
+    """
+
+    field: str
+    ranges: tuple[tuple[int, int], ...]
+    missing: bool = False
+
+
+Filter = CodeFilter | FlagFilter | DateFilter | NumberFilter
+
+
+@dataclass(frozen=True, slots=True)
+class DateKeys:
+    """Group a date column by ``level`` (day, month, quarter, year); keys are periods' first days."""
+
+    field: str
+    level: str
+    starts: tuple[date, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeKeys:
+    """Group a code column; ``mapping`` gives the key of each stored code, ``keys`` the public key set in order.
+
+    Rows whose code maps to no key in ``keys`` fall out.
+    """
+
+    field: str
+    level: str
+    keys: tuple[str, ...]
+    mapping: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberKeys:
+    """Group a whole-number column into bands ``(key, first, last)``; numbers in no band and nulls are ``unknown``."""
+
+    field: str
+    level: str
+    keys: tuple[str, ...]
+    bands: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlagKeys:
+    """Group a flag; the keys are ``false`` and ``true``, or one of them."""
+
+    field: str
+    level: str
+    keys: tuple[str, ...]
+
+
+Keys = DateKeys | CodeKeys | NumberKeys | FlagKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One measure. ``low`` and ``high`` bound the stored integers, which are in units of ``10**-decimals``."""
+
+    kind: str
+    field: str | None = None
+    low: int = 0
+    high: int = 0
+    decimals: int = 0
+
+    @property
+    def name(self) -> str:
+        """``count``, ``persons``, ``sum_gravity``, ``mean_gravity``."""
+        return f"{self.kind}_{self.field}" if self.field else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPlan:
+    """A semi-join (``has``) or anti-join with the persons of another dataset's filtered rows."""
+
+    dataset: str
+    source: str
+    has: bool
+    filters: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EffectivePlan:
+    """A question after policy.
+
+    Attributes:
+        dataset: The dataset's name in this agreement version; not part of the question's identity.
+        source: ``supplier/schema-name``: the dataset's identity across versions and names.
+        unit: ``person`` or ``record``.
+        per_person: K, the most that one person (or record) may add.
+        pins: Digests of the artefacts that gave the plan its meaning, sorted by name.
+    """
+
+    dataset: str
+    source: str
+    unit: str
+    filters: tuple[Filter, ...]
+    by: tuple[Keys, ...]
+    measures: tuple[Measured, ...]
+    links: tuple[LinkPlan, ...]
+    per_person: int
+    pins: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def cells(self) -> int:
+        """How many cells the table has: the size of the public key set."""
+        return prod(len(keys.starts) if isinstance(keys, DateKeys) else len(keys.keys) for keys in self.by)
+
+    def identity(self, versions: dict[str, str]) -> str:
+        """Return the digest that names this question at these data versions.
+
+        Order of measures, groupings, filters and links does not count, nor do dataset names.
+
+        Args:
+            versions: The opaque data version of each source in the plan.
+        """
+        return digest(
+            {
+                "source": self.source,
+                "unit": self.unit,
+                "filters": sorted((_plain(f) for f in self.filters), key=repr),
+                "by": sorted((_plain(k) for k in self.by), key=repr),
+                "measures": sorted((_plain(m) for m in self.measures), key=repr),
+                "links": sorted(
+                    (
+                        {
+                            "source": link.source,
+                            "has": link.has,
+                            "filters": sorted((_plain(f) for f in link.filters), key=repr),
+                        }
+                        for link in self.links
+                    ),
+                    key=repr,
+                ),
+                "per_person": self.per_person,
+                "pins": [list(pin) for pin in self.pins],
+                "versions": versions,
+            }
+        )
+
+
+def _plain(part: Any) -> dict[str, Any]:
+    made: dict[str, Any] = {"type": type(part).__name__}
+    for name in part.__dataclass_fields__:
+        made[name] = _plain_value(getattr(part, name))
+    return made
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, tuple):
+        return [_plain_value(item) for item in value]
+    return value
