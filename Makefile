@@ -58,14 +58,16 @@ openapi: setup ## write openapi.yaml from the application
 
 # One lock serves every platform and Python; the header is left out because it would name this
 # machine's paths. UPGRADE=1 takes the newest versions, else only what must change changes.
-COMPILE = $(UV) --no-config pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+COMPILE = $(UV) --no-config pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --annotation-style line --no-emit-index-url --no-emit-find-links \
 	$(if $(UPGRADE),--upgrade,)
+SAME := --constraint requirements/dev.txt
 
 locks: $(UV) ## resolve requirements/*.txt again (UPGRADE=1 for newer versions)
-	$(COMPILE) --output-file requirements/dev.txt --extra service --extra postgres --group dev
-	$(COMPILE) --output-file requirements/service.txt --extra service --extra postgres --constraint requirements/dev.txt
-	$(COMPILE) --output-file requirements/base.txt --constraint requirements/dev.txt
+	$(COMPILE) pyproject.toml --output-file requirements/dev.txt --extra service --extra postgres --group dev
+	$(COMPILE) pyproject.toml --output-file requirements/service.txt --extra service --extra postgres $(SAME)
+	$(COMPILE) pyproject.toml --output-file requirements/base.txt $(SAME)
+	$(COMPILE) --output-file requirements/build.txt --group build $(SAME)
 
 $(UV):
 	$(PYTHON) -m venv --clear build/uv
