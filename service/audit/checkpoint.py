@@ -1,13 +1,12 @@
 """Checkpoints in C2SP form: tlog-checkpoint bodies in signed notes (https://c2sp.org/tlog-checkpoint).
 
-A note is a text, an empty line, and signature lines ``— <key name> base64(key id || signature)``. The text of a
-checkpoint is three lines: origin, tree size, base64 of the root. A log's key bears the name of its origin.
+A note is a text, an empty line, and signature lines ``— <key name> base64(key id || signature)``. The text
+of a checkpoint is three lines: origin, tree size, base64 of the root. A log's key bears its origin's name.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from dataclasses import dataclass
@@ -15,28 +14,26 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from service.errors import ConcordatError
+
 ED25519 = b"\x01"
 """Signature type of plain Ed25519 notes in https://c2sp.org/signed-note."""
 KEY_ID_SIZE = 4
 ROOT_SIZE = 32
+BODY_LINES = 3
 MAX_SIGNATURES = 100
 
 _SIGNATURE_START = "\N{EM DASH} "
 _SIZE = re.compile(r"(0|[1-9][0-9]{0,18})\Z", re.ASCII)
 
 
-class CheckpointError(ValueError):
-    """A verifier key, note or checkpoint that is malformed or not signed as required.
+class CheckpointError(ConcordatError):
+    """A verifier key, note or checkpoint that is malformed or not signed as required; ``code`` says which.
 
-    Attributes:
-        code: ``key_malformed``, ``note_malformed``, ``checkpoint_malformed``, ``key_unknown`` or
-            ``signature_invalid``.
+    ``key_malformed``, ``note_malformed``, ``checkpoint_malformed``, ``key_unknown`` or ``signature_invalid``.
     """
 
-    def __init__(self, code: str, detail: str) -> None:
-        """Keep the code apart from the words."""
-        super().__init__(detail)
-        self.code = code
+    code = "checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,8 @@ class VerifierKey:
 
 def key_id(name: str, public_key: Ed25519PublicKey) -> bytes:
     """Return ``SHA-256(name || 0x0A || 0x01 || public key)[:4]``."""
-    return hashlib.sha256(name.encode() + b"\n" + ED25519 + public_key.public_bytes_raw()).digest()[:KEY_ID_SIZE]
+    named_key = name.encode() + b"\n" + ED25519 + public_key.public_bytes_raw()
+    return hashlib.sha256(named_key).digest()[:KEY_ID_SIZE]
 
 
 def verifier_key(name: str, public_key: Ed25519PublicKey) -> str:
@@ -94,20 +92,20 @@ def parse_verifier_key(vkey: str) -> VerifierKey:
     """Read a vkey.
 
     Raises:
-        CheckpointError: ``key_malformed``: wrong form, another signature type, or an id that is not the key's.
+        CheckpointError: ``key_malformed``: wrong form, another signature type, or another key's id.
     """
     name, _, rest = vkey.partition("+")
     hex_id, _, encoded = rest.partition("+")
     _check_name(name)
     try:
         key = _decode(encoded)
-        if key[:1] != ED25519:
-            raise CheckpointError("key_malformed", "the verifier key is not an Ed25519 key")
-        parsed = VerifierKey(name, Ed25519PublicKey.from_public_bytes(key[1:]))
-    except (ValueError, binascii.Error) as error:
-        raise CheckpointError("key_malformed", "the verifier key is not name+id+base64 of an Ed25519 key") from error
-    if hex_id != parsed.key_id.hex():
-        raise CheckpointError("key_malformed", "the id in the verifier key is not that of its key")
+        parsed = VerifierKey(name, Ed25519PublicKey.from_public_bytes(key.removeprefix(ED25519)))
+    except ValueError as error:
+        raise CheckpointError("the verifier key is not name+id+base64", code="key_malformed") from error
+    if key[:1] != ED25519 or hex_id != parsed.key_id.hex():
+        raise CheckpointError(
+            "the verifier key's type or id is not that of its Ed25519 key", code="key_malformed"
+        )
     return parsed
 
 
@@ -115,12 +113,12 @@ def sign_note(text: str, name: str, private_key: Ed25519PrivateKey) -> str:
     """Return ``text`` as a note with one Ed25519 signature.
 
     Raises:
-        CheckpointError: ``note_malformed`` unless ``text`` ends in a newline and has no other control character;
-            ``key_malformed`` for a name that no signature line can carry.
+        CheckpointError: ``note_malformed`` unless ``text`` ends in a newline and has no other control
+            character; ``key_malformed`` for a name that no signature line can carry.
     """
     _check_name(name)
-    if not text.endswith("\n") or _has_controls(text):
-        raise CheckpointError("note_malformed", "a note's text ends in a newline and has no control characters")
+    if not text.endswith("\n") or not _is_note_text(text):
+        raise CheckpointError("a note ends in a newline and has no control characters", code="note_malformed")
     signature = key_id(name, private_key.public_key()) + private_key.sign(text.encode())
     return f"{text}\n{_SIGNATURE_START}{name} {base64.b64encode(signature).decode()}\n"
 
@@ -138,7 +136,9 @@ def sign_checkpoint(origin: str, size: int, root: bytes, private_key: Ed25519Pri
         CheckpointError: ``checkpoint_malformed`` or ``key_malformed``.
     """
     if len(root) != ROOT_SIZE or not _SIZE.match(str(size)):
-        raise CheckpointError("checkpoint_malformed", "a checkpoint holds a size from 0 and a 32-byte root")
+        raise CheckpointError(
+            "a checkpoint holds a size from 0 and a 32-byte root", code="checkpoint_malformed"
+        )
     return sign_note(f"{origin}\n{size}\n{base64.b64encode(root).decode()}\n", origin, private_key)
 
 
@@ -150,8 +150,8 @@ def parse_note(note: str) -> tuple[str, list[Signature]]:
     """
     text, separator, block = note.rpartition("\n\n")
     lines = block.split("\n")
-    if not separator or lines.pop() != "" or not 0 < len(lines) <= MAX_SIGNATURES or _has_controls(note):
-        raise CheckpointError("note_malformed", "a note is a text, an empty line, and signature lines")
+    if not separator or lines.pop() != "" or not 0 < len(lines) <= MAX_SIGNATURES or not _is_note_text(note):
+        raise CheckpointError("a note is a text, an empty line, and signature lines", code="note_malformed")
     return text + "\n", [_parse_signature(line) for line in lines]
 
 
@@ -169,21 +169,26 @@ def verify_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
     """Read a checkpoint that ``key`` has signed, other signatures ignored as signed-note demands.
 
     Raises:
-        CheckpointError: ``note_malformed``, ``key_unknown`` when ``key`` has not signed, ``signature_invalid``
-            when one of its signatures is wrong, ``checkpoint_malformed``, also for an origin that is not the key's.
+        CheckpointError: ``note_malformed``; ``key_unknown`` when ``key`` has not signed;
+            ``signature_invalid`` when one of its signatures is wrong; ``checkpoint_malformed``, also for an
+            origin that is not the key's name.
     """
     text, signatures = parse_note(note)
     ours = [line.signature for line in signatures if (line.name, line.key_id) == (key.name, key.key_id)]
     if not ours:
-        raise CheckpointError("key_unknown", f"the note is not signed by {key.name}")
+        raise CheckpointError(f"the note is not signed by {key.name}", code="key_unknown")
     for signature in ours:
         try:
             key.public_key.verify(signature, text.encode())
         except InvalidSignature as error:
-            raise CheckpointError("signature_invalid", f"the signature of {key.name} is wrong") from error
+            raise CheckpointError(
+                f"the signature of {key.name} is wrong", code="signature_invalid"
+            ) from error
     checkpoint = _parse_body(text)
     if checkpoint.origin != key.name:
-        raise CheckpointError("checkpoint_malformed", f"the checkpoint is of another log than {key.name}")
+        raise CheckpointError(
+            f"the checkpoint is of another log than {key.name}", code="checkpoint_malformed"
+        )
     return checkpoint
 
 
@@ -191,21 +196,28 @@ def _parse_signature(line: str) -> Signature:
     name, _, encoded = line.removeprefix(_SIGNATURE_START).partition(" ")
     try:
         blob = _decode(encoded)
-    except (ValueError, binascii.Error) as error:
-        raise CheckpointError("note_malformed", "a signature is not base64") from error
+    except ValueError as error:
+        raise CheckpointError("a signature is not base64", code="note_malformed") from error
     if not line.startswith(_SIGNATURE_START) or not _is_name(name) or len(blob) <= KEY_ID_SIZE:
-        raise CheckpointError("note_malformed", "a signature line is not a dash, a key name and a signature")
+        raise CheckpointError(
+            "a signature line is not a dash, a key name and a signature", code="note_malformed"
+        )
     return Signature(name, blob[:KEY_ID_SIZE], blob[KEY_ID_SIZE:])
 
 
 def _parse_body(text: str) -> Checkpoint:
-    origin, size, encoded, *extensions = [*text.removesuffix("\n").split("\n"), "", ""][: text.count("\n") or 3]
+    lines = text.removesuffix("\n").split("\n")
+    if len(lines) < BODY_LINES or not all(lines):  # lines after the third are extensions, opaque to everyone
+        raise CheckpointError("a checkpoint is three lines: origin, size, root", code="checkpoint_malformed")
+    origin, size, encoded = lines[:BODY_LINES]
     try:
         root = _decode(encoded)
-    except (ValueError, binascii.Error) as error:
-        raise CheckpointError("checkpoint_malformed", "the root is not base64") from error
-    if not origin or not _SIZE.match(size) or len(root) != ROOT_SIZE or not all(extensions):
-        raise CheckpointError("checkpoint_malformed", "a checkpoint is three lines: origin, size, root")
+    except ValueError as error:
+        raise CheckpointError("the root is not base64", code="checkpoint_malformed") from error
+    if not _SIZE.match(size) or len(root) != ROOT_SIZE:
+        raise CheckpointError(
+            "a checkpoint holds a size from 0 and a 32-byte root", code="checkpoint_malformed"
+        )
     return Checkpoint(origin, int(size), root)
 
 
@@ -218,13 +230,14 @@ def _decode(encoded: str) -> bytes:
 
 
 def _is_name(name: str) -> bool:
-    return bool(name) and "+" not in name and not any(char.isspace() or char < " " for char in name)
+    return bool(name) and "+" not in name and _is_note_text(name) and not any(map(str.isspace, name))
 
 
 def _check_name(name: str) -> None:
     if not _is_name(name):
-        raise CheckpointError("key_malformed", "a key's name is not empty and has no spaces and no plus")
+        raise CheckpointError("a key's name is not empty and has no spaces and no plus", code="key_malformed")
 
 
-def _has_controls(text: str) -> bool:
-    return any(char < " " and char != "\n" for char in text)
+def _is_note_text(text: str) -> bool:
+    """Whether signed-note allows the text: valid UTF-8, no ASCII control character but newline."""
+    return not any((char < " " and char != "\n") or "\ud800" <= char <= "\udfff" for char in text)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+
+from service.errors import ConcordatError
 
 LEAF_PREFIX = b"\x00"
 NODE_PREFIX = b"\x01"
@@ -19,26 +20,18 @@ ReadNode = Callable[[int, int], bytes]
 """Returns the hash of the complete subtree at ``(level, index)``."""
 
 
-class MerkleError(ValueError):
-    """A tree position that does not exist, or a proof that does not hold.
+Node = tuple[int, int, bytes]
+"""Level, index and hash of a complete subtree."""
 
-    Attributes:
-        code: Which check failed: ``index_out_of_range``, ``size_out_of_range``, ``proof_length``,
-            ``inclusion_root``, ``consistency_old_root`` or ``consistency_new_root``.
+
+class MerkleError(ConcordatError):
+    """A tree position that does not exist, or a proof that does not hold; ``code`` says which check failed.
+
+    ``index_out_of_range``, ``size_out_of_range``, ``proof_length``, ``inclusion_root``,
+    ``consistency_old_root`` or ``consistency_new_root``.
     """
 
-    def __init__(self, code: str, detail: str) -> None:
-        """Keep the code apart from the words."""
-        super().__init__(detail)
-        self.code = code
-
-
-class Node(NamedTuple):
-    """A complete subtree and its hash."""
-
-    level: int
-    index: int
-    hash: bytes
+    code = "merkle"
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -62,10 +55,12 @@ def append(size: int, read_node: ReadNode, leaf: bytes) -> list[Node]:
     Returns:
         The leaf itself at level 0, then each subtree that it completes, in order of level.
     """
-    nodes = [Node(0, size, leaf)]
-    while nodes[-1].index & 1:
-        level, index, right = nodes[-1]
-        nodes.append(Node(level + 1, index >> 1, node_hash(read_node(level, index - 1), right)))
+    level, index, found = 0, size, leaf
+    nodes = [(level, index, found)]
+    while index & 1:
+        found = node_hash(read_node(level, index - 1), found)
+        level, index = level + 1, index >> 1
+        nodes.append((level, index, found))
     return nodes
 
 
@@ -82,7 +77,7 @@ def append_all(size: int, read_node: ReadNode, leaves: Iterable[bytes]) -> list[
     made: list[Node] = []
     for offset, leaf in enumerate(leaves):
         nodes = append(size + offset, read, leaf)
-        fresh.update(((node.level, node.index), node.hash) for node in nodes)
+        fresh.update(((level, index), found) for level, index, found in nodes)
         made.extend(nodes)
     return made
 
@@ -94,7 +89,7 @@ def root(size: int, read_node: ReadNode) -> bytes:
         MerkleError: ``size_out_of_range`` for a negative size.
     """
     if size < 0:
-        raise MerkleError("size_out_of_range", f"a tree cannot hold {size} leaves")
+        raise MerkleError(f"a tree cannot hold {size} leaves", code="size_out_of_range")
     return _range_root(0, size, read_node) if size else EMPTY_ROOT
 
 
@@ -117,7 +112,7 @@ def consistency_proof(old: int, new: int, read_node: ReadNode) -> list[bytes]:
     _check_sizes(old, new)
     if old == 0:
         return []  # every tree extends the empty one; RFC 6962 defines no proof for it
-    return _subproof(old, 0, new, True, read_node)
+    return _subproof(old, 0, new, read_node, whole=True)
 
 
 def verify_inclusion(n: int, size: int, leaf: bytes, proof: Sequence[bytes], expected_root: bytes) -> None:
@@ -130,7 +125,7 @@ def verify_inclusion(n: int, size: int, leaf: bytes, proof: Sequence[bytes], exp
     position, last, found = n, size - 1, leaf
     for sibling in proof:
         if last == 0:
-            raise MerkleError("proof_length", "the inclusion proof is longer than the tree is high")
+            raise MerkleError("the inclusion proof is longer than the tree is high", code="proof_length")
         if position & 1 or position == last:
             found = node_hash(sibling, found)
             position, last = _skip_absent_siblings(position, last)
@@ -138,18 +133,17 @@ def verify_inclusion(n: int, size: int, leaf: bytes, proof: Sequence[bytes], exp
             found = node_hash(found, sibling)
         position, last = position >> 1, last >> 1
     if last != 0:
-        raise MerkleError("proof_length", "the inclusion proof stops below the root")
+        raise MerkleError("the inclusion proof stops below the root", code="proof_length")
     if found != expected_root:
-        raise MerkleError("inclusion_root", f"the inclusion proof of leaf {n} leads to another root")
+        raise MerkleError(f"the inclusion proof of leaf {n} leads to another root", code="inclusion_root")
 
 
-def verify_consistency(
-    old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]
-) -> None:
+def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:
     """Check that the tree of ``old`` leaves is a prefix of that of ``new``, by RFC 9162 section 2.1.4.2.
 
     Raises:
-        MerkleError: ``size_out_of_range``, ``proof_length``, ``consistency_old_root`` or ``consistency_new_root``.
+        MerkleError: ``size_out_of_range``, ``proof_length``, ``consistency_old_root`` or
+            ``consistency_new_root``.
     """
     _check_sizes(old, new)
     if old in (0, new):
@@ -158,14 +152,14 @@ def verify_consistency(
     # A tree of 2**k leaves is itself a node of the new tree, which the proof therefore leaves out.
     path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
     if not path:
-        raise MerkleError("proof_length", "the consistency proof is empty")
+        raise MerkleError("the consistency proof is empty", code="proof_length")
     position, last = old - 1, new - 1
     while position & 1:
         position, last = position >> 1, last >> 1
     found_old = found_new = path[0]
     for sibling in path[1:]:
         if last == 0:
-            raise MerkleError("proof_length", "the consistency proof is longer than the tree is high")
+            raise MerkleError("the consistency proof is longer than the tree is high", code="proof_length")
         if position & 1 or position == last:
             found_old, found_new = node_hash(sibling, found_old), node_hash(sibling, found_new)
             position, last = _skip_absent_siblings(position, last)
@@ -173,7 +167,7 @@ def verify_consistency(
             found_new = node_hash(found_new, sibling)
         position, last = position >> 1, last >> 1
     if last != 0:
-        raise MerkleError("proof_length", "the consistency proof stops below the root")
+        raise MerkleError("the consistency proof stops below the root", code="proof_length")
     _compare_roots(found_old, found_new, old_root, new_root)
 
 
@@ -196,14 +190,16 @@ def _path(n: int, begin: int, end: int, read_node: ReadNode) -> list[bytes]:
     return [*_path(n, middle, end, read_node), _range_root(begin, middle, read_node)]
 
 
-def _subproof(old: int, begin: int, end: int, whole: bool, read_node: ReadNode) -> list[bytes]:
-    """``SUBPROOF`` of RFC 6962; ``whole`` while the old tree's root is still the one the verifier has."""
+def _subproof(old: int, begin: int, end: int, read_node: ReadNode, *, whole: bool) -> list[bytes]:
+    """``SUBPROOF`` of RFC 6962; ``whole`` while the old tree's root is still one that the verifier has."""
     if old == end:
         return [] if whole else [_range_root(begin, end, read_node)]
     middle = _split(begin, end)
     if old <= middle:
-        return [*_subproof(old, begin, middle, whole, read_node), _range_root(middle, end, read_node)]
-    return [*_subproof(old, middle, end, False, read_node), _range_root(begin, middle, read_node)]
+        proof = _subproof(old, begin, middle, read_node, whole=whole)
+        return [*proof, _range_root(middle, end, read_node)]
+    proof = _subproof(old, middle, end, read_node, whole=False)
+    return [*proof, _range_root(begin, middle, read_node)]
 
 
 def _split(begin: int, end: int) -> int:
@@ -222,7 +218,9 @@ def _verify_trivial_consistency(
     old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]
 ) -> None:
     if proof:
-        raise MerkleError("proof_length", "a consistency proof from nothing, or to the same size, is empty")
+        raise MerkleError(
+            "a consistency proof from nothing, or to the same size, is empty", code="proof_length"
+        )
     found_old = EMPTY_ROOT if old == 0 else new_root
     found_new = EMPTY_ROOT if new == 0 else new_root
     _compare_roots(found_old, found_new, old_root, new_root)
@@ -230,16 +228,16 @@ def _verify_trivial_consistency(
 
 def _compare_roots(found_old: bytes, found_new: bytes, old_root: bytes, new_root: bytes) -> None:
     if found_old != old_root:
-        raise MerkleError("consistency_old_root", "the consistency proof leads to another old root")
+        raise MerkleError("the consistency proof leads to another old root", code="consistency_old_root")
     if found_new != new_root:
-        raise MerkleError("consistency_new_root", "the consistency proof leads to another new root")
+        raise MerkleError("the consistency proof leads to another new root", code="consistency_new_root")
 
 
 def _check_index(n: int, size: int) -> None:
     if not 0 <= n < size:
-        raise MerkleError("index_out_of_range", f"a tree of {size} leaves has no leaf {n}")
+        raise MerkleError(f"a tree of {size} leaves has no leaf {n}", code="index_out_of_range")
 
 
 def _check_sizes(old: int, new: int) -> None:
     if not 0 <= old <= new:
-        raise MerkleError("size_out_of_range", f"a tree of {new} leaves never had {old}")
+        raise MerkleError(f"a tree of {new} leaves never had {old}", code="size_out_of_range")
