@@ -96,7 +96,9 @@ def _place(stack: list[_Frame], documents: list[Any], value: Any, event: Any) ->
             raise DocumentError("not_text_key", _at(event, "a key must be text"), frame.path)
         key = event.value
         if key in frame.value:
-            raise DocumentError("duplicate_key", _at(event, "a key stands twice"), f"{frame.path}/{key}"[:200])
+            raise DocumentError(
+                "duplicate_key", _at(event, "a key stands twice"), f"{frame.path}/{key}"[:200]
+            )
         frame.key = key
         return ""
     path = f"{frame.path}/{frame.key}".lstrip("/")
@@ -109,7 +111,7 @@ def _scalar(event: Any) -> str | int | bool | None:
     if event.tag is not None:
         raise DocumentError("tag", _at(event, "tags are not taken"))
     text: str = event.value
-    if event.style is not None:
+    if event.style:  # libyaml marks a plain scalar by "", the Python parser by None
         return text
     if text in _WORDS:
         return _WORDS[text]

@@ -166,7 +166,7 @@ pcsc-2022-s16 | ambulance       | local-policing-body | personal            | re
 pcsc-2022-s16 | police          | other               | personal            | refused         | 16(2)
 pcsc-2022-s17 | police          | local-authority     | personal            | refused         | 17
 pcsc-2022-s17 | police          | local-policing-body | personal            | allowed         | 17
-cda-1998-s17a | police          | local-authority     | personal            | refused         | SI 2007/1831 reg. 2
+cda-1998-s17a | police | local-authority | personal | refused | SI 2007/1831 reg. 2
 cda-1998-s17a | police          | local-authority     | depersonalised      | allowed         | 17A(2)
 cda-1998-s115 | health          | local-authority     | patient-information | needs-condition | 115(1)
 cda-1998-s115 | police          | other               | personal            | refused         | 115(2)
