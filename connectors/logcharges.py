@@ -78,7 +78,8 @@ class ChargeCheck:
         """Begin.
 
         Args:
-            caps: By agreement id: known from elsewhere, they override what the log itself records.
+            caps: By agreement id: known from elsewhere, they override what the log itself records. They hold
+                for its persons and, apart, for each of its record datasets, which have ledgers of their own.
         """
         self.spent: dict[str, Spent] = {}
         self.unmatched_releases = 0
@@ -139,7 +140,9 @@ class ChargeCheck:
         if intent in self._charged:
             yield Failure("charged_twice", n, f"intent {intent} was charged before")
         self._charged.add(intent)
-        spent = self.spent.setdefault(agreement, Spent())
+        unit = _at(entry, "charge", "unit")
+        ledger = agreement if unit in (None, "person") else f"{agreement} {unit}"
+        spent = self.spent.setdefault(ledger, Spent())
         if spent.periods and period < max(spent.periods):
             yield Failure(
                 "period_went_back", n, f"period {period} of {agreement} was over before this charge"
@@ -152,7 +155,7 @@ class ChargeCheck:
         if caps is None:
             yield from self._once("caps_unknown", n, f"no caps of {agreement} ({digest}) are known", digest)
             return
-        yield from self._compare(n, agreement, period, party, caps)
+        yield from self._compare(n, ledger, period, party, caps)
 
     def _compare(self, n: int, agreement: str, period: int, party: str, caps: Caps) -> Iterator[Failure]:
         spent = self.spent[agreement]

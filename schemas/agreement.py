@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from schemas import strict_json, strict_yaml
-from schemas.canonical import digest
 from schemas.calendar import Duration
+from schemas.canonical import digest
 from schemas.errors import DocumentError
 from schemas.model import Strict, read
 from schemas.names import (

@@ -48,7 +48,11 @@ def load(folder: Path = _HERE) -> dict[str, Artefact]:
         DocumentError: a file is malformed, or two files bear one name.
     """
     found: dict[str, Artefact] = {}
-    files = [path for part in ("datasets", "codelists", "hierarchies") for path in sorted((folder / part).glob("*.json"))]
+    files = [
+        path
+        for part in ("datasets", "codelists", "hierarchies")
+        for path in sorted((folder / part).glob("*.json"))
+    ]
     for path in [*files, *sorted(folder.glob("gateways.*.yaml"))]:
         reader = strict_yaml.loads if path.suffix == ".yaml" else strict_json.loads
         made = artefact(reader(path.read_bytes()))

@@ -10,7 +10,6 @@ from schemas.model import Strict
 from schemas.names import ArtefactName, Code
 
 
-
 class LabelledCode(Strict):
     """One code of a list and what people call it."""
 

@@ -1,0 +1,1 @@
+"""Agreements: registering and signing versions, and whether one is in force."""

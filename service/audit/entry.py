@@ -94,12 +94,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What an intent was charged: rho in units of 1e-9, selection delta in units of 1e-18."""
+    """What an intent was charged: rho in units of 1e-9, selection delta in units of 1e-18.
+
+    ``unit`` names the ledger: ``person``, or ``record:<source>`` as each record dataset has one of its own.
+    """
 
     intent: str
     period: int
     rho_nano: int
     delta_e18: int
+    unit: str = "person"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

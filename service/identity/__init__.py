@@ -1,0 +1,1 @@
+"""Who is calling: clients, assertions, access tokens and roles."""

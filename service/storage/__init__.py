@@ -1,0 +1,1 @@
+"""Where things are kept: control data (SQL), records (Delta Lake) and the engine over them."""

@@ -55,7 +55,7 @@ def test_an_entry_has_the_form_that_verifiers_read() -> None:
         "reason": "quarterly profile",
         "request": {"dataset": "police-violence", "where": [{"field": "knife", "is": True}]},
         "decision": {"outcome": "allowed", "code": "granted", "clauses": ["grants/0"]},
-        "charge": {"intent": "intent-1", "period": 0, "rho_nano": 300, "delta_e18": 5},
+        "charge": {"intent": "intent-1", "period": 0, "rho_nano": 300, "delta_e18": 5, "unit": "person"},
         "result": None,
         "nonce": NONCE,
     }

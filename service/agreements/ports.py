@@ -1,0 +1,123 @@
+"""What agreements need of their storage, inside one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.audit.ports import Transaction as LogTransaction
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedKey:
+    """A party's signing key as pinned at enrolment; ``jwk`` is canonical JSON."""
+
+    party: str
+    thumbprint: str
+    jwk: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementRow:
+    """An agreement over all its versions. ``anchor`` and ``every`` were fixed by version 1."""
+
+    id: str
+    anchor: str
+    every: str
+    period_floor: int
+    suspended_at: str | None
+    terminated_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One version: its canonical JSON and digest."""
+
+    agreement: str
+    version: int
+    digest: str
+    document: str
+    registered_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureRow:
+    """One party's signature over a version, and the thumbprint of the key that made it."""
+
+    party: str
+    jws: str
+    thumbprint: str
+    signed_at: str
+
+
+class AgreementStore(Protocol):
+    """Agreements, parties and artefacts."""
+
+    def pinned_key(self, party: str) -> PinnedKey | None:
+        """Return the key pinned for a party, None where the party is not enrolled."""
+        ...
+
+    def key(self, thumbprint: str) -> PinnedKey | None:
+        """Return any key that was ever pinned, by its thumbprint."""
+        ...
+
+    def enrol(self, party: str, name: str, kind: str, key: PinnedKey, at: str) -> None:
+        """Enrol a party and pin its key."""
+        ...
+
+    def agreements(self) -> list[AgreementRow]:
+        """Return all agreements by id."""
+        ...
+
+    def agreement(self, agreement: str) -> AgreementRow | None:
+        """Return one agreement."""
+        ...
+
+    def add_agreement(self, row: AgreementRow) -> None:
+        """Add an agreement."""
+        ...
+
+    def versions(self, agreement: str) -> list[VersionRow]:
+        """Return an agreement's versions, the oldest first."""
+        ...
+
+    def add_version(self, row: VersionRow) -> None:
+        """Add a version."""
+        ...
+
+    def signatures(self, agreement: str, version: int) -> list[SignatureRow]:
+        """Return a version's signatures."""
+        ...
+
+    def add_signature(self, agreement: str, version: int, row: SignatureRow) -> None:
+        """Add a signature; one a party."""
+        ...
+
+    def set_suspended(self, agreement: str, at: str | None) -> None:
+        """Suspend, or resume with None."""
+        ...
+
+    def set_terminated(self, agreement: str, at: str) -> None:
+        """End an agreement."""
+        ...
+
+    def raise_period_floor(self, agreement: str, period: int) -> int:
+        """Return the larger of ``period`` and any period seen before, and remember it."""
+        ...
+
+    def artefact(self, digest: str) -> str | None:
+        """Return an artefact's canonical JSON by its digest."""
+        ...
+
+    def add_artefact(self, digest: str, name: str, body: str) -> None:
+        """Keep an artefact's canonical JSON; the same digest again changes nothing."""
+        ...
+
+
+class Transaction(LogTransaction, Protocol):
+    """A transaction that can reach agreements and the log."""
+
+    @property
+    def agreements(self) -> AgreementStore:
+        """The agreements."""
+        ...

@@ -1,0 +1,178 @@
+"""Whether an agreement is in force: checked at each request, from what is stored at that moment."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from schemas.agreement import SIGNATURE_TYPE, Agreement, parse, signature_payload
+from schemas.artefacts import Artefact, Library
+from schemas.canonical import digest
+from schemas.errors import DocumentError
+from schemas.jws import public_key, thumbprint, verify
+from service.agreements.ports import AgreementRow, AgreementStore, SignatureRow, VersionRow
+from service.errors import Forbidden, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The version of an agreement that decides now."""
+
+    row: AgreementRow
+    version: int
+    digest: str
+    agreement: Agreement
+    library: Library
+
+    def reference(self) -> dict[str, str]:
+        """Return the reference that releases and receipts carry."""
+        return {"id": self.row.id, "version": str(self.version), "digest": self.digest}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Why a version is in force, or the stable code and words of why not."""
+
+    code: str
+    words: str
+
+    @property
+    def in_force(self) -> bool:
+        """Whether it is in force."""
+        return self.code == "in_force"
+
+
+IN_FORCE = Standing("in_force", "signed by all, within its period and its review")
+
+
+@lru_cache(maxsize=512)
+def document(text: str) -> Agreement:
+    """Read a stored document; cached, as it never changes."""
+    return parse(json.loads(text))
+
+
+@lru_cache(maxsize=8192)
+def signature_holds(jws: str, jwk: str, text: str, broker: str) -> bool:
+    """Whether a signature fits a stored document and a key; cached, as none of the arguments can change."""
+    try:
+        verify(
+            signature_payload(json.loads(text), broker), jws, public_key(json.loads(jwk)), typ=SIGNATURE_TYPE
+        )
+    except DocumentError:
+        return False
+    return True
+
+
+def required_signers(
+    store: AgreementStore, version: VersionRow, versions: list[VersionRow], broker: str
+) -> set[str]:
+    """Return who must sign: every party of this version and of the one in force before it."""
+    needed = {party.id for party in document(version.document).parties}
+    for earlier in reversed([row for row in versions if row.version < version.version]):
+        if fully_signed(store, earlier, versions, broker):
+            return needed | {party.id for party in document(earlier.document).parties}
+    return needed
+
+
+def fully_signed(store: AgreementStore, version: VersionRow, versions: list[VersionRow], broker: str) -> bool:
+    """Whether every required party has signed this version with a key that was pinned for it."""
+    held = {row.party: row for row in store.signatures(version.agreement, version.version)}
+    needed = required_signers(store, version, versions, broker)
+    return all(party in held and _holds(store, held[party], version, broker) for party in needed)
+
+
+def _holds(store: AgreementStore, row: SignatureRow, version: VersionRow, broker: str) -> bool:
+    key = store.key(row.thumbprint)
+    if key is None or key.party != row.party or thumbprint(json.loads(key.jwk)) != row.thumbprint:
+        return False
+    return digest(json.loads(version.document)) == version.digest and signature_holds(
+        row.jws, key.jwk, version.document, broker
+    )
+
+
+def library(store: AgreementStore, agreement: Agreement) -> Library:
+    """Return the artefacts an agreement pins, each checked against its pin.
+
+    Raises:
+        Forbidden: ``artefact_changed``: a pinned artefact is not what was signed.
+    """
+    found: dict[str, Artefact] = {}
+    for name, pin in agreement.pins.items():
+        body = store.artefact(pin)
+        made = _artefact(body, name, pin) if body is not None else None
+        if made is None:
+            raise Forbidden(f"the artefact {name} is not the one that was signed", code="artefact_changed")
+        found[name] = made
+    return _library(tuple(sorted(found.items())))
+
+
+@lru_cache(maxsize=4096)
+def _artefact(body: str, name: str, pin: str) -> Artefact | None:
+    value: Any = json.loads(body)
+    return Artefact(name, value, pin) if digest(value) == pin else None
+
+
+_LIBRARIES: dict[tuple[tuple[str, str], ...], Library] = {}
+_MAX_LIBRARIES = 256
+
+
+def _library(items: tuple[tuple[str, Artefact], ...]) -> Library:
+    key = tuple((name, made.digest) for name, made in items)
+    held = _LIBRARIES.get(key)
+    if held is None:
+        if len(_LIBRARIES) >= _MAX_LIBRARIES:
+            _LIBRARIES.clear()
+        held = _LIBRARIES[key] = Library(dict(items))
+    return held
+
+
+def standing(row: AgreementRow, agreement: Agreement, today: date, *, signed: bool) -> Standing:
+    """Return whether a version is in force today, by its document and the agreement's state. Pure."""
+    if row.terminated_at is not None:
+        return Standing("agreement_terminated", "the agreement has ended")
+    if row.suspended_at is not None:
+        return Standing("agreement_suspended", "the agreement is suspended")
+    if not signed:
+        return Standing("agreement_not_signed", "not every party has signed this version")
+    if today < agreement.period.start:
+        return Standing("agreement_not_started", f"the agreement starts on {agreement.period.start}")
+    if today > agreement.period.end:
+        return Standing("agreement_expired", f"the agreement ended on {agreement.period.end}")
+    if today > agreement.period.review_by:
+        return Standing(
+            "agreement_review_overdue", f"the agreement was to be reviewed by {agreement.period.review_by}"
+        )
+    return IN_FORCE
+
+
+def current(store: AgreementStore, agreement_id: str, today: date, broker: str) -> Current:
+    """Return the version that decides: the newest that every required party has signed.
+
+    Raises:
+        NotFound: there is no such agreement.
+        Forbidden: with the code of why none is in force.
+    """
+    row = store.agreement(agreement_id)
+    if row is None:
+        raise NotFound("there is no such agreement")
+    versions = store.versions(agreement_id)
+    signed = next((v for v in reversed(versions) if fully_signed(store, v, versions, broker)), None)
+    chosen = signed or versions[-1]
+    agreement = document(chosen.document)
+    found = standing(row, agreement, today, signed=signed is not None)
+    if not found.in_force:
+        raise Forbidden(
+            found.words,
+            code=found.code,
+            decision={
+                "outcome": "refused",
+                "code": found.code,
+                "clauses": ["period"],
+                "reasons": [{"clause": "period", "words": found.words}],
+                "weighed": [],
+            },
+        )
+    return Current(row, chosen.version, chosen.digest, agreement, library(store, agreement))

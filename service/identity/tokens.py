@@ -1,0 +1,77 @@
+"""Access tokens: short JWTs (RFC 9068 ``at+jwt``) signed with a key that signs nothing else. Pure."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from service.errors import Unauthenticated
+from service.identity.caller import Caller, Role
+
+_TYPE = "at+jwt"
+_MAX_LENGTH = 4096
+
+
+def issue(
+    key: Ed25519PrivateKey,
+    issuer: str,
+    client: str,
+    party: str,
+    roles: Iterable[Role],
+    now: datetime,
+    life: timedelta,
+) -> str:
+    """Issue an access token to a client for some of its roles."""
+    seconds = int(now.timestamp())
+    claims = {
+        "iss": issuer,
+        "aud": issuer,
+        "sub": client,
+        "client_id": client,
+        "party": party,
+        "scope": " ".join(sorted(roles)),
+        "iat": seconds,
+        "exp": seconds + int(life.total_seconds()),
+        "jti": secrets.token_urlsafe(16),
+    }
+    return jwt.encode(claims, key, algorithm="EdDSA", headers={"typ": _TYPE})
+
+
+def verify(token: str, key: Ed25519PublicKey, issuer: str, now: datetime) -> Caller:
+    """Verify an access token.
+
+    Raises:
+        Unauthenticated: ``invalid_token``: another type, issuer, audience or key, or expired.
+    """
+    if len(token) > _MAX_LENGTH:
+        raise _invalid("the token is too long")
+    try:
+        if jwt.get_unverified_header(token).get("typ") != _TYPE:
+            raise _invalid("this is no access token")
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=["EdDSA"],
+            audience=issuer,
+            issuer=issuer,
+            options={
+                "require": ["iss", "aud", "sub", "exp", "iat", "party", "scope"],
+                "verify_exp": False,
+                "verify_iat": False,
+            },
+        )
+        roles = frozenset(Role(word) for word in claims["scope"].split())
+    except (jwt.PyJWTError, ValueError, AttributeError, RecursionError):
+        raise _invalid("the token is not one of ours") from None
+    if claims["exp"] <= now.timestamp():
+        raise _invalid("the token has expired; sign in again")
+    return Caller(str(claims["sub"]), str(claims["party"]), roles)
+
+
+def _invalid(words: str) -> Unauthenticated:
+    return Unauthenticated(words, code="invalid_token")

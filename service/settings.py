@@ -1,0 +1,60 @@
+"""The broker's settings: where it keeps things, who it is, and its limits. None of them is a secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of one broker. Each is documented in ``docs/settings.md``; a test holds that.
+
+    Attributes:
+        state: Folder of keys, the embedded database, records and spools; made with mode 0700.
+        issuer: The broker's URL as its clients see it; audience of assertions and tokens.
+        database_url: SQLAlchemy URL; the embedded SQLite database in ``state`` where empty.
+        answer_time_step: Seconds of the grid on which answers appear.
+        engine_memory: DuckDB's memory limit.
+        engine_threads: DuckDB's threads.
+        engine_deadline: Seconds that a question may run.
+        push_memory: DuckDB's memory limit in one push.
+        max_push_bytes: Largest body of a push.
+        max_request_bytes: Largest JSON body.
+        token_life: How long an access token from ``/oauth/token`` lasts.
+        assertion_life: How far ahead a client assertion's ``exp`` may lie.
+    """
+
+    state: Path
+    issuer: str
+    database_url: str = ""
+    answer_time_step: float = 0.05
+    engine_memory: str = "1GB"
+    engine_threads: int = 2
+    engine_deadline: float = 60.0
+    push_memory: str = "256MB"
+    max_push_bytes: int = 4 * 1024**3
+    max_request_bytes: int = 1024 * 1024
+    token_life: timedelta = timedelta(minutes=10)
+    assertion_life: timedelta = timedelta(minutes=5)
+
+    @property
+    def database(self) -> str:
+        """The control database's URL."""
+        return self.database_url or f"sqlite:///{self.state / 'concordat.db'}"
+
+    @property
+    def lake(self) -> Path:
+        """The folder of the records."""
+        return self.state / "lake"
+
+    @property
+    def spool(self) -> Path:
+        """The folder where bodies are received."""
+        return self.state / "spool"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the broker's own keys."""
+        return self.state / "keys"

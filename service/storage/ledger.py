@@ -1,0 +1,98 @@
+"""The ledger's rows. Every method runs inside the caller's transaction."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, insert, select, text
+
+from service.budget.ledger import ChargeRequest, Posting
+from service.storage.tables import Account, Charge, ChargeSource
+
+_OPEN = text(
+    "INSERT INTO account (key, rho_nano, delta_e18) VALUES (:key, 0, 0) ON CONFLICT (key) DO NOTHING"
+)
+_ADD = text(
+    "UPDATE account SET rho_nano = rho_nano + :rho, delta_e18 = delta_e18 + :delta "
+    "WHERE key = :key AND rho_nano + :rho <= :cap"
+)
+
+
+class LedgerStore:
+    """Reads and posts charges."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def elsewhere(self, agreement: str, sources: tuple[str, ...], since: str) -> dict[str, int]:
+        """Return the most that other agreements spent on one of these sources, over all time and since a time."""
+        made = {}
+        for name, after in (("lifetime", ""), ("period", since)):
+            query = (
+                select(func.sum(ChargeSource.rho_nano))
+                .where(ChargeSource.source.in_(sources))  # type: ignore[attr-defined]
+                .where(ChargeSource.agreement != agreement, ChargeSource.at >= after)
+                .group_by(ChargeSource.source)
+            )
+            made[name] = max((int(row[0]) for row in self._connection.execute(query)), default=0)
+        return made
+
+    def spent(self, key: str) -> int:
+        """Return an account's nano-rho; 0 where it was never posted to."""
+        found = self._connection.execute(select(Account.rho_nano).where(Account.key == key)).scalar()
+        return int(found or 0)
+
+    def post(self, charge: ChargeRequest, postings: tuple[Posting, ...]) -> Posting | None:
+        """Take a charge, or return the posting whose cap it would pass; then the caller must roll back."""
+        for posting in postings:
+            self._connection.execute(_OPEN, {"key": posting.account})
+            values = {
+                "key": posting.account,
+                "rho": charge.rho_nano,
+                "delta": charge.delta_e18,
+                "cap": posting.cap,
+            }
+            if self._connection.execute(_ADD, values).rowcount != 1:
+                return posting
+        self._connection.execute(
+            insert(Charge),
+            {
+                "intent": charge.intent, "agreement": charge.agreement, "version": charge.version,
+                "party": charge.party, "unit": charge.unit, "period": charge.period,
+                "rho_nano": charge.rho_nano, "delta_e18": charge.delta_e18, "at": charge.at,
+            },
+        )  # fmt: skip
+        self._connection.execute(
+            insert(ChargeSource),
+            [
+                {"intent": charge.intent, "source": source, "agreement": charge.agreement,
+                 "rho_nano": charge.rho_nano, "at": charge.at}
+                for source in charge.sources
+            ],
+        )  # fmt: skip
+        return None
+
+    def by_party(self, agreement: str, unit: str, period: int) -> dict[str, int]:
+        """Return what each party spent in a period."""
+        query = (
+            select(Charge.party, func.sum(Charge.rho_nano))
+            .where(Charge.agreement == agreement, Charge.unit == unit, Charge.period == period)
+            .group_by(Charge.party)
+        )
+        return {row[0]: int(row[1]) for row in self._connection.execute(query)}
+
+    def by_source(self, agreement: str) -> dict[str, dict[str, int]]:
+        """Return, for each source this agreement touched, what each agreement has spent on it."""
+        own = select(ChargeSource.source).where(ChargeSource.agreement == agreement).distinct()
+        query = (
+            select(ChargeSource.source, ChargeSource.agreement, func.sum(ChargeSource.rho_nano))
+            .where(ChargeSource.source.in_(own))  # type: ignore[attr-defined]
+            .group_by(ChargeSource.source, ChargeSource.agreement)
+        )
+        made: dict[str, dict[str, int]] = {}
+        for source, other, rho in self._connection.execute(query):
+            made.setdefault(source, {})[other] = int(rho)
+        return made
+
+    def units(self, agreement: str) -> list[str]:
+        """Return the units that were charged under an agreement."""
+        query = select(Charge.unit).where(Charge.agreement == agreement).distinct().order_by(Charge.unit)
+        return [row[0] for row in self._connection.execute(query)]

@@ -1,0 +1,122 @@
+"""The log's rows. Appending runs inside the transaction of what it records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, text
+
+from service.audit import merkle
+from service.audit.entry import Entry
+from service.audit.ports import LIFECYCLE, SearchTerms, StoredEntry
+from service.storage.tables import LogCheckpoint, LogContent, LogHead, LogNode
+
+_NODE = text("SELECT hash FROM log_node WHERE level = :level AND index = :index")
+_GROW = text("UPDATE log_head SET size = :after WHERE id = 1 AND size = :before")
+
+
+class LogStore:
+    """Appends entries and reads leaves, nodes, contents and checkpoints."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def size(self) -> int:
+        """Return the number of entries."""
+        return int(self._connection.execute(select(LogHead.size).where(LogHead.id == 1)).scalar_one())
+
+    def append(self, entry: Entry) -> int:
+        """Append an entry and return its index.
+
+        Raises:
+            RuntimeError: another writer came between, which the write lock rules out.
+        """
+        n = self.size()
+        nodes = merkle.append(n, self.node, entry.leaf())
+        rows = [{"level": level, "index": index, "hash": found} for level, index, found in nodes]
+        self._connection.execute(insert(LogNode), rows)
+        fields = entry.as_dict()
+        request = fields["request"] or {}
+        self._connection.execute(
+            insert(LogContent),
+            {
+                "n": n,
+                "at": fields["time"],
+                "kind": fields["kind"],
+                "party": fields["caller"]["party"],
+                "agreement": fields["agreement"]["id"] if fields["agreement"] else None,
+                "datasets": _datasets(request),
+                "purpose": fields["purpose"],
+                "outcome": fields["decision"]["code"] if fields["decision"] else None,
+                "entry": entry.data().decode(),
+            },
+        )
+        if self._connection.execute(_GROW, {"before": n, "after": n + 1}).rowcount != 1:
+            raise RuntimeError("two writers appended to the log at once")
+        return n
+
+    def node(self, level: int, index: int) -> bytes:
+        """Return a complete subtree's hash."""
+        return bytes(self._connection.execute(_NODE, {"level": level, "index": index}).scalar_one())
+
+    def entry(self, n: int) -> StoredEntry | None:
+        """Return one entry's contents; None where they were expunged or never were."""
+        row = self._connection.execute(select(LogContent).where(LogContent.n == n)).mappings().first()
+        return _stored(row) if row else None
+
+    def search(self, terms: SearchTerms, before_size: int) -> list[StoredEntry]:
+        """Return the entries below ``before_size`` that fit the terms, in order."""
+        query = select(LogContent).where(LogContent.n < before_size, LogContent.n >= terms.first)
+        for column, value in (
+            (LogContent.party, terms.party),
+            (LogContent.agreement, terms.agreement),
+            (LogContent.purpose, terms.purpose),
+            (LogContent.kind, terms.kind),
+            (LogContent.outcome, terms.outcome),
+        ):
+            if value is not None:
+                query = query.where(column == value)
+        if terms.dataset is not None:
+            query = query.where(_touches(terms.dataset))
+        if terms.since is not None:
+            query = query.where(LogContent.at >= terms.since)
+        if terms.until is not None:
+            query = query.where(LogContent.at < terms.until)
+        if terms.visible_to is not None:
+            query = query.where(_visible(terms))
+        query = query.order_by(LogContent.n).limit(terms.limit)
+        return [_stored(row) for row in self._connection.execute(query).mappings()]
+
+    def add_checkpoint(self, size: int, note: str, at: str) -> None:
+        """Store a signed checkpoint."""
+        self._connection.execute(insert(LogCheckpoint), {"size": size, "note": note, "at": at})
+
+    def latest_checkpoint(self) -> tuple[int, str] | None:
+        """Return the newest checkpoint's size and note."""
+        query = select(LogCheckpoint.size, LogCheckpoint.note).order_by(LogCheckpoint.size.desc()).limit(1)  # type: ignore[attr-defined]
+        row = self._connection.execute(query).first()
+        return (int(row[0]), str(row[1])) if row else None
+
+
+def _datasets(request: dict[str, Any]) -> str | None:
+    """Return the datasets an access touches as ``|a|b|``, the main one first."""
+    names = [request.get("dataset"), *(link.get("dataset") for link in request.get("linked", ()))]
+    named = [name for name in names if name is not None]
+    return f"|{'|'.join(named)}|" if named else None
+
+
+def _touches(dataset: str) -> Any:
+    return LogContent.datasets.like(f"%|{dataset}|%")  # type: ignore[union-attr]
+
+
+def _visible(terms: SearchTerms) -> Any:
+    seen: Any = LogContent.party == terms.visible_to
+    shared = LogContent.agreement.in_(terms.visible_agreements)  # type: ignore[union-attr]
+    seen = seen | (shared & LogContent.kind.in_(LIFECYCLE))  # type: ignore[attr-defined]
+    for agreement, dataset in terms.visible_datasets:
+        seen = seen | ((LogContent.agreement == agreement) & _touches(dataset))
+    return seen
+
+
+def _stored(row: Any) -> StoredEntry:
+    return StoredEntry(int(row["n"]), str(row["entry"]))

@@ -1,0 +1,277 @@
+"""The control database's tables, in SQL that SQLite and PostgreSQL both run.
+
+Times are RFC 3339 text in UTC; rho is whole nano-units, selection delta units of 1e-18; JSON is text in canonical
+form. Rows of ``charge``, ``charge_source``, ``log_leaf`` and ``log_node`` are never changed or deleted: triggers hold
+that (``migrations``).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+# --- parties and callers
+
+
+class Party(SQLModel, table=True):
+    """An enrolled party."""
+
+    id: str = Field(primary_key=True)
+    name: str
+    kind: str
+    enrolled_at: str
+
+
+class PartyKey(SQLModel, table=True):
+    """A signing key pinned for a party at enrolment; the newest that is not revoked is the pinned one."""
+
+    __tablename__ = "party_key"
+    thumbprint: str = Field(primary_key=True)
+    party: str = Field(foreign_key="party.id", index=True)
+    jwk: str
+    pinned_at: str
+    revoked_at: str | None = None
+
+
+class Client(SQLModel, table=True):
+    """A machine client or a person, bound to one party and some roles."""
+
+    id: str = Field(primary_key=True)
+    party: str = Field(foreign_key="party.id")
+    roles: str
+    jwk: str | None = None
+    created_at: str
+    disabled_at: str | None = None
+
+
+class SeenAssertion(SQLModel, table=True):
+    """A client assertion's ``jti``, kept until it has expired, so that it works once."""
+
+    __tablename__ = "seen_assertion"
+    client: str = Field(primary_key=True)
+    jti: str = Field(primary_key=True)
+    expires_at: int = Field(sa_type=BigInteger, index=True)
+
+
+# --- agreements
+
+
+class Agreement(SQLModel, table=True):
+    """An agreement over all its versions: what never restarts, and whether it was stopped."""
+
+    id: str = Field(primary_key=True)
+    anchor: str
+    every: str
+    period_floor: int = 0
+    suspended_at: str | None = None
+    terminated_at: str | None = None
+
+
+class AgreementVersion(SQLModel, table=True):
+    """One immutable version: the canonical JSON that was signed."""
+
+    __tablename__ = "agreement_version"
+    agreement: str = Field(primary_key=True, foreign_key="agreement.id")
+    version: int = Field(primary_key=True)
+    digest: str = Field(unique=True)
+    document: str
+    registered_at: str
+
+
+class AgreementSignature(SQLModel, table=True):
+    """One party's detached JWS over a version."""
+
+    __tablename__ = "agreement_signature"
+    agreement: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    party: str = Field(primary_key=True)
+    jws: str
+    thumbprint: str
+    signed_at: str
+
+
+class ArtefactBody(SQLModel, table=True):
+    """A pinned schema, code list, hierarchy or gateway table, by the digest of its canonical JSON."""
+
+    __tablename__ = "artefact"
+    digest: str = Field(primary_key=True)
+    name: str
+    body: str
+
+
+# --- records
+
+
+class Extract(SQLModel, table=True):
+    """One push: intended, then committed, and perhaps withdrawn or replaced later."""
+
+    id: str = Field(primary_key=True)
+    agreement: str
+    agreement_digest: str
+    dataset: str
+    supplier: str
+    client: str
+    state: str
+    digest: str
+    rows: int = Field(sa_type=BigInteger)
+    persons: int = Field(sa_type=BigInteger)
+    size: int = Field(sa_type=BigInteger)
+    covers_from: str
+    covers_to: str
+    staged: str
+    schema_name: str
+    replaces: str | None = None
+    idempotency_key: str
+    request_digest: str
+    received_at: str
+    receipt: str | None = None
+    __table_args__ = (Index("extract_dataset", "agreement", "dataset", "state"),)
+
+
+class DataVersion(SQLModel, table=True):
+    """What the engine reads: an opaque name for a version of a dataset's Delta table."""
+
+    __tablename__ = "data_version"
+    name: str = Field(primary_key=True)
+    agreement: str
+    dataset: str
+    lake_version: int
+    sequence: int
+    at: str
+    __table_args__ = (UniqueConstraint("agreement", "dataset", "sequence"),)
+
+
+class Idempotency(SQLModel, table=True):
+    """An idempotency key's binding to a body and to what it led to."""
+
+    party: str = Field(primary_key=True)
+    client: str = Field(primary_key=True)
+    route: str = Field(primary_key=True)
+    agreement: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    digest: str
+    subject: str
+    at: str
+
+
+# --- money
+
+
+class Account(SQLModel, table=True):
+    """A running sum that a conditional update keeps within its cap."""
+
+    key: str = Field(primary_key=True)
+    rho_nano: int = Field(default=0, sa_type=BigInteger)
+    delta_e18: int = Field(default=0, sa_type=BigInteger)
+
+
+class Charge(SQLModel, table=True):
+    """One charge; ``period`` counts from the agreement's anchor."""
+
+    intent: str = Field(primary_key=True)
+    agreement: str = Field(index=True)
+    version: int
+    party: str
+    unit: str
+    period: int
+    rho_nano: int = Field(sa_type=BigInteger)
+    delta_e18: int = Field(sa_type=BigInteger)
+    at: str
+
+
+class ChargeSource(SQLModel, table=True):
+    """A charge seen from one source of data that it touched."""
+
+    __tablename__ = "charge_source"
+    intent: str = Field(primary_key=True, foreign_key="charge.intent")
+    source: str = Field(primary_key=True)
+    agreement: str
+    rho_nano: int = Field(sa_type=BigInteger)
+    at: str
+    __table_args__ = (Index("charge_source_source", "source", "agreement"),)
+
+
+# --- answers
+
+
+class Intent(SQLModel, table=True):
+    """A question that was charged: everything needed to complete it once, on any replica."""
+
+    id: str = Field(primary_key=True)
+    agreement: str = Field(index=True)
+    version: int
+    digest: str
+    party: str
+    client: str
+    role: str
+    purpose: str
+    dataset: str
+    request: str
+    identity: str
+    spend: str
+    rho_nano: int = Field(sa_type=BigInteger)
+    pinned: str
+    state: str = Field(index=True)
+    charged_index: int = Field(sa_type=BigInteger)
+    created_at: str
+
+
+class Release(SQLModel, table=True):
+    """The one release of an intent."""
+
+    id: str = Field(primary_key=True)
+    intent: str = Field(unique=True, foreign_key="intent.id")
+    agreement: str
+    party: str
+    dataset: str
+    identity: str
+    rho_nano: int = Field(sa_type=BigInteger)
+    body: str
+    digest: str
+    index: int = Field(sa_type=BigInteger)
+    released_at: str
+    __table_args__ = (Index("release_identity", "agreement", "identity"),)
+
+
+# --- log
+
+
+class LogHead(SQLModel, table=True):
+    """The log's size; its one row is what writers queue for."""
+
+    __tablename__ = "log_head"
+    id: int = Field(primary_key=True)
+    size: int = Field(sa_type=BigInteger)
+
+
+class LogNode(SQLModel, table=True):
+    """A complete subtree's hash; level 0 are the leaves."""
+
+    __tablename__ = "log_node"
+    level: int = Field(primary_key=True)
+    index: int = Field(primary_key=True, sa_type=BigInteger)
+    hash: bytes = Field(sa_type=LargeBinary)
+
+
+class LogContent(SQLModel, table=True):
+    """An entry's contents, apart from its leaf so that they can be expunged; with columns to search by."""
+
+    __tablename__ = "log_content"
+    n: int = Field(primary_key=True, sa_type=BigInteger)
+    at: str = Field(index=True)
+    kind: str
+    party: str | None = Field(default=None, index=True)
+    agreement: str | None = Field(default=None, index=True)
+    datasets: str | None = None
+    purpose: str | None = None
+    outcome: str | None = None
+    entry: str
+
+
+class LogCheckpoint(SQLModel, table=True):
+    """A signed checkpoint."""
+
+    __tablename__ = "log_checkpoint"
+    size: int = Field(primary_key=True, sa_type=BigInteger)
+    note: str
+    at: str
