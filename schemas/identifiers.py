@@ -170,9 +170,9 @@ def judge_column(values: Iterable[str | None], *, filled: int | None = None) -> 
     shape:
 
     - *NHS number*: ten random digits pass the check one time in eleven. The column counts when all values of
-      the shape pass; or when the passing share lies so far above 1/11 that by chance it would happen less than
-      once in a thousand (Chernoff's bound on the binomial tail); or when half of the filled cells are written
-      3-3-4 with spaces or hyphens, whether or not they pass.
+      the shape pass; or when the passing share lies so far above 1/11 that by chance it would happen less
+      than once in a thousand (Chernoff's bound on the binomial tail); or when half of the filled cells are
+      written 3-3-4 with spaces or hyphens, whether or not they pass.
     - *UPRN*: half of the filled cells have the shape.
 
     Args:
@@ -250,7 +250,7 @@ _HEADERS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ),
         (
             "patient number",
-            rf"mrn|chi ?(?:number|no)|hospital ?(?:number|no)|patient ?(?:number|no|num|id|identifier)",
+            "mrn|chi ?(?:number|no)|hospital ?(?:number|no)|patient ?(?:number|no|num|id|identifier)",
         ),
         (
             "postcode",

@@ -215,7 +215,8 @@ def test_a_header_tells_what_a_column_holds(header: str, names: tuple[str, ...])
     "header",
     [
         "LSOA name", "Ward name", "Hospital", "Hospital ID", "NHS trust", "Crime ID", "Location",
-        "Postcode district", "person", "unlinked", "age", "Reported by", "", "filename", "renamed", "Context", "telling",
+        "Postcode district", "person", "unlinked", "age", "Reported by", "", "filename", "renamed",
+        "Context", "telling",
     ],
 )  # fmt: skip
 def test_headers_of_places_and_codes_are_left_alone(header: str) -> None:
