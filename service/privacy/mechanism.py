@@ -21,6 +21,7 @@ import opendp.prelude as dp
 
 from service.errors import Malformed
 from service.privacy.fixed import I64_MAX, I64_MIN
+from service.privacy.search import smallest
 from service.privacy.sensitivity import Sensitivity
 
 dp.enable_features("contrib")
@@ -203,26 +204,11 @@ def _smallest(
     guess: int,
     fits: Callable[[Mechanism], bool],
 ) -> Mechanism:
-    """Return the mechanism of the smallest scale that fits: doubling steps from a guess, then bisection.
-
-    The guess is off by rounding alone, so that two or three scales are tried.
-    """
-    high = min(max(guess, 1), MAX_SCALE)
-    step = 1
-    while not fits(make(sensitivity, high)):
-        if high == MAX_SCALE:
-            raise _too_small()
-        high, step = min(high + step, MAX_SCALE), step * 2
-    low, step = high - 1, max(step // 2, 1)  # the last scale that did not fit is at most so far below
-    while low > 0 and fits(make(sensitivity, low)):
-        high, low, step = low, max(low - step, 0), step * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        if fits(make(sensitivity, middle)):
-            high = middle
-        else:
-            low = middle
-    return make(sensitivity, high)
+    """Return the mechanism of the smallest scale that fits; the guess is off by rounding alone."""
+    scale = smallest(lambda tried: fits(make(sensitivity, tried)), guess, MAX_SCALE)
+    if scale is None:
+        raise _too_small()
+    return make(sensitivity, scale)
 
 
 @lru_cache(maxsize=_CACHED)
