@@ -13,14 +13,13 @@ import os
 import re
 import secrets
 import stat
-import tempfile
 import unicodedata
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
+from connectors.whole_file import whole_file
 from schemas.errors import DocumentError
 from schemas.identifiers import is_nhs_number, is_pnc_id, is_upn, judge_header
 
@@ -201,7 +200,7 @@ def pseudonymise_csv(
             is named as names, addresses and the like are, ``ragged_row``, ``not_utf8`` or ``not_csv``; no
             cell is shown.
     """
-    with source.open(encoding="utf-8-sig", newline="") as text, _whole(target) as out:
+    with source.open(encoding="utf-8-sig", newline="") as text, whole_file(target) as out:
         reader = csv.reader(text, strict=True)
         try:
             header = next(reader, [])
@@ -267,18 +266,3 @@ def _kept(header: list[str], id_column: str, drop: Collection[str]) -> list[int]
             detail = f"the column looks like {found[0]}: drop it, or rename it if it is not"
             raise DocumentError("identifying_column", detail, header[index])
     return kept
-
-
-@contextmanager
-def _whole(target: Path) -> Iterator[IO[str]]:
-    """Open a file beside ``target`` that takes its place when the block ends well, and vanishes otherwise."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
