@@ -22,6 +22,11 @@ class Duration:
     months: int
     days: int
 
+    def __str__(self) -> str:
+        """Write it as ISO 8601."""
+        years, months = divmod(self.months, _MONTHS_A_YEAR)
+        return "P" + "".join(f"{n}{u}" for n, u in ((years, "Y"), (months, "M"), (self.days, "D")) if n)
+
 
 def parse_date(text: str) -> date:
     """Read ``YYYY-MM-DD`` and nothing else.

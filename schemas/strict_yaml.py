@@ -124,3 +124,21 @@ def _scalar(event: Any) -> str | int | bool | None:
 
 def _at(event: Any, words: str) -> str:
     return f"line {event.start_mark.line + 1}: {words}"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes YAML that ``loads`` reads back equal: whatever could be taken for a number or a date is quoted."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    quoted = text in _WORDS or _FLOAT.match(text) is not None or text[:1].isdigit()
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if quoted else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def dumps(value: Any) -> str:
+    """Write dicts, lists, text, integers, booleans and None as YAML that ``loads`` reads back equal."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return text

@@ -1,0 +1,1 @@
+"""Asking: decide, charge, run the engine, add noise, store the release, answer."""

@@ -176,3 +176,19 @@ def current(store: AgreementStore, agreement_id: str, today: date, broker: str) 
             },
         )
     return Current(row, chosen.version, chosen.digest, agreement, library(store, agreement))
+
+
+def visible(store: AgreementStore, agreement_id: str, today: date, broker: str, party: str) -> Current:
+    """Return the version that decides, to a party of it; to strangers the agreement does not exist.
+
+    Raises:
+        NotFound: there is no such agreement, or the party is none of its parties.
+        Forbidden: with the code of why none is in force.
+    """
+    versions = store.versions(agreement_id)
+    if not any(document(row.document).party(party) for row in versions):
+        raise NotFound("there is no such agreement")
+    found = current(store, agreement_id, today, broker)
+    if found.agreement.party(party) is None:
+        raise NotFound("there is no such agreement")
+    return found

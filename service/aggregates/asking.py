@@ -1,0 +1,456 @@
+"""The use cases of asking: preview and ask. The order of steps is the guarantee (guarantee.md section 3).
+
+1. One transaction decides, finds a stored answer or prices, charges, and writes the intent with its pinned data
+   versions, its idempotency binding and its log entry.
+2. The engine runs at the pinned versions; noise is drawn; nothing of it is kept anywhere yet.
+3. On the tick, one transaction stores the release, at most one an intent, and its log entry.
+4. What was stored is read back and answered.
+
+A crash after 1 leaves the charge and an open intent, which any replica completes once, uncharged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from schemas.canonical import canonical, digest
+from schemas.errors import DocumentError
+from schemas.request import AggregateRequest
+from service.aggregates import release as releases
+from service.aggregates.engine import Engine, Table
+from service.aggregates.intents import (
+    Question,
+    ask_price,
+    datasets,
+    library_schemas,
+    log_request,
+    resolve_spend,
+    spend_as_text,
+    spend_from_text,
+    stored_request,
+    unit,
+)
+from service.aggregates.ports import Binding, IntentRow, Lake, ReleaseRow, Store, Transaction
+from service.agreements.periods import current_period, period_start
+from service.agreements.standing import Current, document, library, visible
+from service.audit.entry import AgreementRef, Charge, CheckedReason, Entry, Kind, Screen, check_reason, format_time
+from service.audit.entry import Caller as EntryCaller
+from service.audit.entry import Decision as EntryDecision
+from service.budget.caps import Caps, caps
+from service.budget.ledger import ChargeRequest, account, postings
+from service.errors import ConcordatError, Conflict, EngineFailed, Forbidden, Malformed
+from service.identity.caller import Caller, Role
+from service.policy.decide import decide
+from service.policy.decision import Decision
+from service.policy.plan import EffectivePlan
+
+ROUTE = "aggregates"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An answer that exists already: stored, or stored for an equal question."""
+
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An intent that was charged and has to be answered."""
+
+    intent: IntentRow
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """Noisy rows of an intent, not yet stored; or the engine's failure."""
+
+    intent: IntentRow
+    answer: releases.Answer | None
+    failure: EngineFailed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One request of one caller, decided under the agreement in force at one time."""
+
+    caller: Caller
+    found: Current
+    request: AggregateRequest
+    reason: CheckedReason
+    decision: Decision
+    now: datetime
+
+    @property
+    def plan(self) -> EffectivePlan:
+        """The effective plan of an allowed request."""
+        if self.decision.plan is None:
+            raise RuntimeError("only an allowed request has a plan")
+        return self.decision.plan
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Preview and ask.
+
+    Attributes:
+        store: Opens transactions.
+        engine: Totals a plan over files.
+        lake: Knows the files of a data version.
+        broker: The issuer.
+        sign: Signs a release's JSON value; returns the detached JWS.
+        clock: The time, in UTC.
+        new_id: Makes a readable unique id with a prefix.
+        screen: Finds identifiers in a reason.
+        fault: Called with the name of each step that a crash could follow; tests kill the process there.
+    """
+
+    store: Store
+    engine: Engine
+    lake: Lake
+    broker: str
+    sign: Callable[[dict[str, Any]], str]
+    clock: Callable[[], datetime]
+    new_id: Callable[[str], str]
+    screen: Screen
+    fault: Callable[[str], None] = field(default=lambda _: None)
+
+    # --- preview
+
+    def preview(self, caller: Caller, agreement_id: str, request: AggregateRequest) -> dict[str, Any]:
+        """Say what a question would cost and how wrong its answer may be; free, logged, reads no data.
+
+        Raises:
+            Forbidden: the caller is no analyst, or the agreement is not in force; logged.
+            Malformed: the request makes no sense, or its reason names someone; logged.
+        """
+        now = self.clock()
+        try:
+            with self.store.read() as tx:
+                case = self._case(tx, caller, agreement_id, request, now)
+                body = self._previewed(tx, case)
+        except ConcordatError as error:
+            self.refused(caller, agreement_id, error, request)
+            raise
+        with self.store.write() as tx:
+            self._log(tx, Kind.PREVIEWED, case)
+        return body
+
+    def _previewed(self, tx: Transaction, case: _Case) -> dict[str, Any]:
+        made: dict[str, Any] = {"agreement": case.found.reference(), "decision": case.decision.as_json()}
+        if not case.decision.allowed:
+            return made
+        limits = caps(case.found.agreement)
+        spend = resolve_spend(case.request.spend, case.caller.party, limits)
+        question = ask_price(case.request, case.plan, spend, case.found.agreement)
+        held = tx.answers.best_release(case.found.row.id, case.plan.identity(_names(case.plan, _versions(tx, case))))
+        repeat = held is not None and held.rho_nano >= question.price.rho_nano
+        period = current_period(case.found, case.now)
+        key = account(case.found.row.id, unit(case.plan), period=period, party=case.caller.party)
+        return made | releases.preview(
+            question, case.found.agreement, limits, case.caller.party, spent=tx.ledger.spent(key), repeat=repeat
+        )
+
+    # --- ask
+
+    def prepare(self, caller: Caller, agreement_id: str, key: str, request: AggregateRequest) -> Ready | Pending:
+        """Decide, and charge or find the stored answer: step 1.
+
+        Args:
+            caller: An analyst.
+            agreement_id: The agreement.
+            key: The idempotency key.
+            request: The question.
+
+        Raises:
+            Forbidden: with the decision; logged.
+            Malformed: logged too; nothing was charged.
+            Conflict: the key was used with another body.
+        """
+        now = self.clock()
+        try:
+            with self.store.write() as tx:
+                case = self._case(tx, caller, agreement_id, request, now)
+                made = self._prepare(tx, case, (caller.party, caller.client, ROUTE, agreement_id, key))
+                self.fault("before-charge-commit")
+        except ConcordatError as error:
+            self.refused(caller, agreement_id, error, request)
+            raise
+        return made
+
+    def _prepare(self, tx: Transaction, case: _Case, scope: tuple[str, str, str, str, str]) -> Ready | Pending:
+        body_digest = digest(json.loads(case.request.model_dump_json(by_alias=True, exclude_unset=True)))
+        bound = tx.answers.binding(scope)
+        if bound is not None and bound.digest != body_digest:
+            raise Conflict(
+                "this Idempotency-Key was used with another request; take a new key", code="idempotency_key_reused"
+            )
+        if not case.decision.allowed:
+            words = "; ".join(item.words for item in case.decision.reasons)
+            raise Forbidden(words, code=case.decision.code, decision=case.decision.as_json())
+        if bound is not None:
+            return self._replay(tx, case, bound)
+        limits = caps(case.found.agreement)
+        spend = resolve_spend(case.request.spend, case.caller.party, limits)
+        question = ask_price(case.request, case.plan, spend, case.found.agreement)
+        versions = _versions(tx, case)
+        identity = case.plan.identity(_names(case.plan, versions))
+        held = tx.answers.best_release(case.found.row.id, identity)
+        if held is not None and held.rho_nano >= question.price.rho_nano:
+            index = self._log(tx, Kind.REPEATED, case, result={"release": held.id, "digest": held.digest})
+            tx.answers.bind(scope, Binding(body_digest, f"{held.id}@{index}"), format_time(case.now))
+            return self._repeated(case, held, index)
+        intent = self._charge(tx, case, question, limits, versions, identity)
+        tx.answers.bind(scope, Binding(body_digest, intent.id), format_time(case.now))
+        return Pending(intent)
+
+    def _replay(self, tx: Transaction, case: _Case, bound: Binding) -> Ready | Pending:
+        """Give the same answer to the same key and body again, decided anew; or complete its intent."""
+        subject, _, index = bound.subject.partition("@")
+        if index:
+            held = tx.answers.release(subject)
+            if held is None:
+                raise RuntimeError("an idempotency key is bound to an intent or a release")
+            self._log(tx, Kind.REPEATED, case, result={"release": held.id, "digest": held.digest})
+            return self._repeated(case, held, int(index))
+        held = tx.answers.release_of(subject)
+        if held is not None:
+            self._log(tx, Kind.REPEATED, case, result={"release": held.id, "digest": held.digest})
+            return Ready(json.loads(held.body))
+        intent = tx.answers.intent(subject)
+        if intent is None:
+            raise RuntimeError("an idempotency key is bound to an intent or a release")
+        return Pending(intent)
+
+    def _repeated(self, case: _Case, held: ReleaseRow, index: int) -> Ready:
+        body = releases.repeated(json.loads(held.body), case.plan, case.request.purpose, case.found, index)
+        return Ready(body | {"signature": self.sign(body)})
+
+    def _charge(
+        self,
+        tx: Transaction,
+        case: _Case,
+        question: Question,
+        limits: Caps,
+        versions: dict[str, dict[str, Any]],
+        identity: str,
+    ) -> IntentRow:
+        found, caller, at = case.found, case.caller, format_time(case.now)
+        period = tx.agreements.raise_period_floor(found.row.id, current_period(found, case.now))
+        sources = tuple(sorted(set(datasets(case.plan).values())))
+        charge = ChargeRequest(
+            self.new_id("intent"), found.row.id, found.version, caller.party, unit(case.plan), period, sources,
+            question.price.rho_nano, 0, at,
+        )  # fmt: skip
+        since = format_time(datetime.combine(period_start(found, period), datetime.min.time(), UTC))
+        elsewhere = tx.ledger.elsewhere(found.row.id, sources, since)
+        failed = tx.ledger.post(charge, postings(charge, limits, elsewhere))
+        if failed is not None:
+            raise Forbidden(
+                failed.words,
+                code=failed.code,
+                decision={
+                    "outcome": "refused",
+                    "code": failed.code,
+                    "clauses": [failed.clause],
+                    "reasons": [{"clause": failed.clause, "words": failed.words}],
+                    "weighed": list(case.decision.weighed),
+                },
+            )
+        index = self._log(
+            tx, Kind.CHARGED, case, charge=Charge(charge.intent, period, charge.rho_nano, 0, charge.unit)
+        )
+        row = IntentRow(
+            id=charge.intent,
+            agreement=found.row.id,
+            version=found.version,
+            digest=found.digest,
+            party=caller.party,
+            client=caller.client,
+            role=caller.role,
+            purpose=case.request.purpose,
+            dataset=case.request.dataset,
+            request=case.request.model_dump_json(by_alias=True, exclude_unset=True),
+            identity=identity,
+            spend=spend_as_text(question.spend),
+            rho_nano=question.price.rho_nano,
+            pinned=canonical(versions).decode(),
+            state="open",
+            charged_index=index,
+            created_at=at,
+        )
+        tx.answers.add_intent(row)
+        return row
+
+    def compute(self, intent: IntentRow) -> Computed:
+        """Run the engine at the pinned data versions and draw the noise: step 2. Nothing is stored."""
+        self.fault("after-charge-commit")
+        with self.store.read() as tx:
+            version = next(v for v in tx.agreements.versions(intent.agreement) if v.version == intent.version)
+            agreement = document(version.document)
+            artefacts = library(tx.agreements, agreement)
+        request = stored_request(intent.request)
+        plan = decide(agreement, artefacts, intent.party, request).plan
+        if plan is None:
+            raise RuntimeError("a charged question was allowed")
+        question = ask_price(request, plan, spend_from_text(intent.spend), agreement)
+        pinned = json.loads(intent.pinned)
+        tables = {
+            name: Table(schema, tuple(self.lake.files(intent.agreement, name, pinned[name]["lake"])))
+            for name, schema in library_schemas(agreement, artefacts, plan).items()
+        }
+        try:
+            totals = self.engine.totals(plan, tables)
+        except EngineFailed as failure:
+            return Computed(intent, None, failure)
+        self.fault("after-engine")
+        return Computed(intent, releases.answer(question, totals, agreement, caps(agreement).shares[intent.party]))
+
+    def complete(self, computed: Computed) -> dict[str, Any]:
+        """Store the release and its log entry, and read it back: steps 3 and 4.
+
+        Raises:
+            EngineFailed: the engine gave no answer; logged, the charge stays, and a retry may complete it.
+        """
+        intent = computed.intent
+        if computed.answer is None:
+            with self.store.write() as tx:
+                self._log_intent(tx, Kind.FAILED, intent, {"intent": intent.id})
+            raise computed.failure or EngineFailed("the engine gave no answer")
+        self.fault("before-release-commit")
+        with self.store.write() as tx:
+            if tx.answers.release_of(intent.id) is None:
+                self._store(tx, intent, computed.answer)
+        self.fault("after-release-commit")
+        with self.store.read() as tx:
+            held = tx.answers.release_of(intent.id)
+        if held is None:
+            raise RuntimeError("a stored release can be read back")
+        body: dict[str, Any] = json.loads(held.body)
+        return body
+
+    def _store(self, tx: Transaction, intent: IntentRow, answer: releases.Answer) -> None:
+        release_id = self.new_id("release")
+        covered = {
+            name: [{"from": first, "to": last} for first, last in tx.answers.covered(intent.agreement, name)]
+            for name in json.loads(intent.pinned)
+        }
+        body = releases.body(release_id, intent, answer, json.loads(intent.pinned), covered)
+        signed = body | {"signature": self.sign(body)}
+        named = digest(signed)
+        result = {"release": release_id, "intent": intent.id, "digest": named}
+        index = self._log_intent(tx, Kind.RELEASED, intent, result)
+        row = ReleaseRow(
+            release_id, intent.id, intent.agreement, intent.party, intent.dataset, intent.identity,
+            intent.rho_nano, canonical(signed).decode(), named, index, format_time(self.clock()),
+        )  # fmt: skip
+        if not tx.answers.add_release(row):
+            raise Conflict("the intent has a release", code="released_already")
+        tx.answers.set_intent_state(intent.id, "released")
+
+    def recover(self) -> int:
+        """Complete every open intent, as after a crash; return how many."""
+        with self.store.read() as tx:
+            found = [tx.answers.intent(intent) for intent in tx.answers.open_intents()]
+        done = 0
+        for intent in found:
+            computed = self.compute(intent) if intent is not None else None
+            if computed is not None and computed.answer is not None:
+                self.complete(computed)
+                done += 1
+        return done
+
+    def refused(
+        self, caller: Caller, agreement_id: str, error: ConcordatError, request: AggregateRequest | None = None
+    ) -> None:
+        """Log a refusal; with the request where it could be read, without its reason."""
+        decision = getattr(error, "decision", None) or {}
+        with self.store.write() as tx:
+            versions = tx.agreements.versions(agreement_id)
+            tx.log.append(
+                Entry(
+                    kind=Kind.REFUSED,
+                    time=self.clock(),
+                    caller=EntryCaller(caller.client, caller.party, caller.role),
+                    nonce=caller.nonce(),
+                    agreement=AgreementRef(agreement_id, str(versions[-1].version), versions[-1].digest)
+                    if versions
+                    else None,
+                    purpose=request.purpose if request is not None else None,
+                    request=log_request(request) if request is not None else None,
+                    decision=EntryDecision("refused", error.code, tuple(decision.get("clauses", ()))),
+                )
+            )
+
+    # --- parts
+
+    def _case(
+        self, tx: Transaction, caller: Caller, agreement_id: str, request: AggregateRequest, now: datetime
+    ) -> _Case:
+        """Decide a request under the agreement in force."""
+        caller.require(Role.ANALYST)
+        try:
+            reason = check_reason(request.reason, self.screen)
+        except DocumentError as error:
+            raise Malformed(error.detail, code=error.code) from None
+        found = visible(tx.agreements, agreement_id, now.date(), self.broker, caller.party)
+        decision = decide(found.agreement, found.library, caller.party, request)
+        return _Case(caller, found, request, reason, decision, now)
+
+    def _log(
+        self,
+        tx: Transaction,
+        kind: Kind,
+        case: _Case,
+        *,
+        charge: Charge | None = None,
+        result: dict[str, Any] | None = None,
+    ) -> int:
+        caller, found, decision = case.caller, case.found, case.decision
+        outcome = "allowed" if decision.allowed else "refused"
+        return tx.log.append(
+            Entry(
+                kind=kind,
+                time=case.now,
+                caller=EntryCaller(caller.client, caller.party, caller.role),
+                nonce=caller.nonce(),
+                agreement=AgreementRef(found.row.id, str(found.version), found.digest),
+                purpose=case.request.purpose,
+                reason=case.reason or None,
+                request=log_request(case.request),
+                decision=EntryDecision(outcome, decision.code, decision.clauses),
+                charge=charge,
+                result=result,
+            )
+        )
+
+    def _log_intent(self, tx: Transaction, kind: Kind, intent: IntentRow, result: dict[str, Any]) -> int:
+        return tx.log.append(
+            Entry(
+                kind=kind,
+                time=self.clock(),
+                caller=EntryCaller(intent.client, intent.party, intent.role),
+                nonce=Caller.nonce(),
+                agreement=AgreementRef(intent.agreement, str(intent.version), intent.digest),
+                purpose=intent.purpose,
+                request=log_request(stored_request(intent.request)),
+                result=result,
+            )
+        )
+
+
+def _versions(tx: Transaction, case: _Case) -> dict[str, dict[str, Any]]:
+    made = {}
+    for name in datasets(case.plan):
+        version = tx.answers.data_version(case.found.row.id, name)
+        made[name] = {"name": version.name, "lake": version.lake}
+    return made
+
+
+def _names(plan: EffectivePlan, versions: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Return the data version of each source, which is what a question's identity counts."""
+    return {source: versions[name]["name"] for name, source in datasets(plan).items()}

@@ -1,0 +1,204 @@
+"""What asking needs of its storage, inside one transaction."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.agreements.ports import AgreementStore
+from service.audit.ports import LogStore
+from service.budget.ledger import ChargeRequest, Posting
+
+
+@dataclass(frozen=True, slots=True)
+class IntentRow:
+    """A question that was charged: everything needed to complete it once, on any replica.
+
+    Attributes:
+        request: The request's canonical JSON.
+        identity: The effective plan's digest at the pinned data versions.
+        spend: Canonical JSON of what the price was made from.
+        pinned: Canonical JSON of the pinned data versions: ``{dataset: {"name", "lake"}}``.
+        state: ``open``, ``released`` or ``failed``.
+        charged_index: Index of its ``charged`` entry.
+    """
+
+    id: str
+    agreement: str
+    version: int
+    digest: str
+    party: str
+    client: str
+    role: str
+    purpose: str
+    dataset: str
+    request: str
+    identity: str
+    spend: str
+    rho_nano: int
+    pinned: str
+    state: str
+    charged_index: int
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRow:
+    """A stored release; ``body`` is its canonical JSON, signature included; ``index`` that of its entry."""
+
+    id: str
+    intent: str
+    agreement: str
+    party: str
+    dataset: str
+    identity: str
+    rho_nano: int
+    body: str
+    digest: str
+    index: int
+    released_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionName:
+    """A dataset's data version: its opaque name and the lake's version, -1 where nothing was ever pushed."""
+
+    name: str
+    lake: int
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What an idempotency key is bound to: the body's digest, and an intent's or a release's id."""
+
+    digest: str
+    subject: str
+
+
+class LedgerStore(Protocol):
+    """The ledger's rows."""
+
+    def elsewhere(self, agreement: str, sources: tuple[str, ...], since: str) -> dict[str, int]:
+        """Return what other agreements spent on these sources: ``lifetime`` and ``period`` (since a time)."""
+        ...
+
+    def spent(self, key: str) -> int:
+        """Return an account's nano-rho."""
+        ...
+
+    def post(self, charge: ChargeRequest, postings: tuple[Posting, ...]) -> Posting | None:
+        """Take a charge, or return the posting that does not fit; then the transaction must be rolled back."""
+        ...
+
+    def by_party(self, agreement: str, unit: str, period: int) -> dict[str, int]:
+        """Return what each party spent in a period."""
+        ...
+
+    def by_source(self, agreement: str) -> dict[str, dict[str, int]]:
+        """Return, for each source touched, what each agreement spent on it."""
+        ...
+
+    def units(self, agreement: str) -> list[str]:
+        """Return the units charged under an agreement."""
+        ...
+
+
+class AnswerStore(Protocol):
+    """Intents, releases, idempotency bindings and data versions."""
+
+    def data_version(self, agreement: str, dataset: str) -> VersionName:
+        """Return a dataset's data version."""
+        ...
+
+    def covered(self, agreement: str, dataset: str) -> list[tuple[str, str]]:
+        """Return the periods that suppliers declared as covered, as ``(from, to)``, merged and in order."""
+        ...
+
+    def binding(self, scope: tuple[str, str, str, str, str]) -> Binding | None:
+        """Return what ``(party, client, route, agreement, key)`` is bound to."""
+        ...
+
+    def bind(self, scope: tuple[str, str, str, str, str], binding: Binding, at: str) -> None:
+        """Bind an idempotency key."""
+        ...
+
+    def add_intent(self, row: IntentRow) -> None:
+        """Add an intent."""
+        ...
+
+    def intent(self, intent: str) -> IntentRow | None:
+        """Return an intent."""
+        ...
+
+    def open_intents(self) -> list[str]:
+        """Return the ids of the intents that have neither a release nor failed for good."""
+        ...
+
+    def set_intent_state(self, intent: str, state: str) -> None:
+        """Move an intent to ``released`` or ``failed``."""
+        ...
+
+    def add_release(self, row: ReleaseRow) -> bool:
+        """Store the release of an intent; False where the intent has one."""
+        ...
+
+    def release_of(self, intent: str) -> ReleaseRow | None:
+        """Return an intent's release."""
+        ...
+
+    def release(self, release: str) -> ReleaseRow | None:
+        """Return a release by id."""
+        ...
+
+    def releases(self, agreement: str, party: str, limit: int, before: str | None) -> list[ReleaseRow]:
+        """Return a party's releases, the newest first."""
+        ...
+
+    def best_release(self, agreement: str, identity: str) -> ReleaseRow | None:
+        """Return the release of this question with the largest rho."""
+        ...
+
+
+class Transaction(Protocol):
+    """A transaction that can reach all that asking needs."""
+
+    @property
+    def agreements(self) -> AgreementStore:
+        """The agreements."""
+        ...
+
+    @property
+    def log(self) -> LogStore:
+        """The log."""
+        ...
+
+    @property
+    def ledger(self) -> LedgerStore:
+        """The ledger."""
+        ...
+
+    @property
+    def answers(self) -> AnswerStore:
+        """Intents and releases."""
+        ...
+
+
+class Store(Protocol):
+    """Opens transactions."""
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction that commits at its end."""
+        ...
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction that reads one state."""
+        ...
+
+
+class Lake(Protocol):
+    """The records' files."""
+
+    def files(self, agreement: str, dataset: str, version: int) -> list[str]:
+        """Return the Parquet files of a dataset at a version of the lake."""
+        ...

@@ -1,0 +1,92 @@
+"""Reading what was released and what was spent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from service.aggregates import release as shapes
+from service.aggregates.ports import Store
+from service.agreements.periods import current_period, period_start
+from service.agreements.standing import visible
+from service.audit.entry import AgreementRef, Decision, Entry, Kind
+from service.audit.entry import Caller as EntryCaller
+from service.budget.caps import caps
+from service.budget.ledger import account
+from service.errors import NotFound
+from service.identity.caller import Caller, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Releases and budgets, as a party may see them: nothing that the newest checkpoint does not cover yet."""
+
+    store: Store
+    broker: str
+    clock: Callable[[], datetime]
+
+    def release(self, caller: Caller, agreement_id: str, release_id: str) -> dict[str, Any]:
+        """Return one of the caller's party's releases; logged.
+
+        Raises:
+            NotFound: there is none of that id that is the party's.
+        """
+        caller.require(Role.ANALYST, Role.IG_LEAD)
+        with self.store.read() as tx:
+            held = tx.answers.release(release_id)
+            latest = tx.log.latest_checkpoint()
+        unseen = held is None or latest is None or held.index >= latest[0]
+        if held is None or unseen or held.agreement != agreement_id or held.party != caller.party:
+            raise NotFound("there is no such release of your party")
+        body: dict[str, Any] = json.loads(held.body)
+        reference = body["agreement"]
+        with self.store.write() as tx:
+            tx.log.append(
+                Entry(
+                    kind=Kind.READ,
+                    time=self.clock(),
+                    caller=EntryCaller(caller.client, caller.party, caller.role),
+                    nonce=caller.nonce(),
+                    agreement=AgreementRef(agreement_id, reference["version"], reference["digest"]),
+                    request={"dataset": held.dataset},
+                    decision=Decision("allowed", "allowed"),
+                    result={"release": release_id},
+                )
+            )
+        return body
+
+    def releases(
+        self, caller: Caller, agreement_id: str, limit: int, before: str | None
+    ) -> list[dict[str, Any]]:
+        """Return the caller's party's releases, the newest first, without their rows."""
+        caller.require(Role.ANALYST, Role.IG_LEAD)
+        with self.store.read() as tx:
+            rows = tx.answers.releases(agreement_id, caller.party, limit, before)
+            latest = tx.log.latest_checkpoint()
+        size = latest[0] if latest else 0
+        return [shapes.summary(json.loads(row.body), row.released_at) for row in rows if row.index < size]
+
+    def budget(self, caller: Caller, agreement_id: str) -> dict[str, Any]:
+        """Return caps, shares, what is spent and left, by whom, and when it renews.
+
+        Raises:
+            NotFound: the caller's party is no party of such an agreement.
+            Forbidden: the agreement is not in force.
+        """
+        now = self.clock()
+        with self.store.read() as tx:
+            found = visible(tx.agreements, agreement_id, now.date(), self.broker, caller.party)
+            period = current_period(found, now)
+            spent = {
+                name: (
+                    tx.ledger.spent(account(agreement_id, name)),
+                    tx.ledger.by_party(agreement_id, name, period),
+                )
+                for name in sorted({"person", *tx.ledger.units(agreement_id)})
+            }
+            sources = tx.ledger.by_source(agreement_id)
+        bounds = (period_start(found, period), period_start(found, period + 1))
+        return shapes.budget(found, caps(found.agreement), period, bounds, spent, sources)

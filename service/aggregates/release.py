@@ -1,0 +1,364 @@
+"""A release: noise drawn over exact totals, and everything a reader needs to know beside the numbers.
+
+Only ``answer`` sees exact totals, and what it returns is made from noisy values, public keys and scales alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from schemas.agreement import Agreement
+from schemas.calendar import name as period_name
+from service.aggregates.intents import Question
+from service.aggregates.ports import IntentRow
+from service.agreements.standing import Current
+from service.budget.caps import Caps
+from service.policy.plan import DateKeys, EffectivePlan, Keys
+from service.privacy.conversion import epsilon_of
+from service.privacy.postprocess import NoisyVector, Released, UsableRule, release_measure
+from service.privacy.pricing import Price, own_units
+
+SIGNATURE_TYPE = "concordat-release+jws"
+_NANO = Decimal("1e-9")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is released: columns, rows and the guarantee, none of it exact."""
+
+    question: dict[str, Any]
+    keys: list[str]
+    columns: list[str]
+    rows: list[dict[str, Any]]
+    guarantee: dict[str, Any]
+    bounded: dict[str, Any]
+    unlinked: str | None
+
+
+def answer(question: Question, totals: Mapping[str, Sequence[int]], agreement: Agreement, share_rho: int) -> Answer:
+    """Add noise to exact totals and shape the rows.
+
+    Args:
+        question: The decided and priced question.
+        totals: For each of the price's queries, by name, the exact bounded totals in the order of the key set.
+        agreement: Gives the rule of what is usable.
+        share_rho: The asking party's period share in nano-rho.
+    """
+    plan, made = question.plan, question.price
+    rule = UsableRule(agreement.privacy.usable.half_width, agreement.privacy.usable.value)
+    noisy: list[dict[str, NoisyVector]] = [{} for _ in plan.measures]
+    for query in made.queries:
+        values = query.mechanism.add_noise(totals[query.name], plan.cells)
+        noisy[query.measure][query.part] = NoisyVector(values, query.mechanism)
+    measured = [
+        release_measure(measure, vectors, rule) for measure, vectors in zip(plan.measures, noisy, strict=True)
+    ]
+    names = [measure.name for measure in plan.measures]
+    key_names = [column_name(keys) for keys in plan.by]
+    rows = [
+        {
+            "keys": dict(zip(key_names, keys, strict=True)),
+            "measures": {name: _cell(cells[place]) for name, cells in zip(names, measured, strict=True)},
+        }
+        for place, keys in enumerate(itertools.product(*(key_texts(keys) for keys in plan.by)))
+    ]
+    return Answer(
+        question=_question(question),
+        keys=key_names,
+        columns=key_names + names,
+        rows=rows,
+        guarantee=guarantee(plan, made, agreement, share_rho),
+        bounded={"per_person": plan.per_person, "form": "scaling", "bias": "not estimated"},
+        unlinked=_unlinked_words(plan),
+    )
+
+
+def body(release_id: str, intent: IntentRow, made: Answer, pinned: Mapping[str, Any], covered: Any) -> dict[str, Any]:
+    """Return a release without its signature.
+
+    Args:
+        release_id: Its id.
+        intent: The intent it answers; its charged entry's index goes with it.
+        made: The answer.
+        pinned: The data version of each dataset read.
+        covered: The periods that suppliers declared as covered, by dataset.
+    """
+    body: dict[str, Any] = {
+        "id": release_id,
+        "agreement": {"id": intent.agreement, "version": str(intent.version), "digest": intent.digest},
+        "data_version": pinned[intent.dataset]["name"],
+        "data_versions": {name: version["name"] for name, version in pinned.items()},
+        "question": made.question | {"purpose": intent.purpose},
+        "keys": made.keys,
+        "columns": made.columns,
+        "rows": made.rows,
+        "guarantee": made.guarantee,
+        "bounded": made.bounded,
+        "covered": covered,
+        "repeat": False,
+        "audit": {"index": intent.charged_index},
+    }
+    if made.unlinked is not None:
+        body["unlinked"] = made.unlinked
+    return body
+
+
+def repeated(held: dict[str, Any], plan: EffectivePlan, purpose: str, found: Current, index: int) -> dict[str, Any]:
+    """Return a stored release as the answer to an equal question, in the order that question names its parts.
+
+    Args:
+        held: The stored release.
+        plan: The plan of the question asked now, equal to the stored one but for order.
+        purpose: What it was asked for.
+        found: The agreement version that decided now.
+        index: Its own log entry, which charges nothing.
+    """
+    keys = [column_name(item) for item in plan.by]
+    names = [measure.name for measure in plan.measures]
+    rows = {tuple(row["keys"][name] for name in keys): row["measures"] for row in held["rows"]}
+    made = {name: value for name, value in held.items() if name != "signature"}
+    made |= {
+        "agreement": found.reference(),
+        "question": held["question"] | {"purpose": purpose},
+        "keys": keys,
+        "columns": keys + names,
+        "rows": [
+            {"keys": dict(zip(keys, key, strict=True)), "measures": {name: rows[key][name] for name in names}}
+            for key in itertools.product(*(key_texts(item) for item in plan.by))
+        ],
+        "repeat": True,
+        "repeats": {"release": held["id"], "audit": held["audit"], "charged": "0"},
+        "audit": {"index": index},
+    }
+    return made
+
+
+def summary(held: dict[str, Any], released_at: str) -> dict[str, Any]:
+    """Return a release without its rows, for a listing."""
+    kept = ("id", "agreement", "data_version", "question", "columns", "guarantee", "audit")
+    return {name: held[name] for name in kept} | {"released": released_at}
+
+
+def column_name(keys: Keys) -> str:
+    """Return how a grouping's column is named: the field, and its level where it is coarser, as ``occurred_month``."""
+    if keys.level == "as-is":
+        return keys.field
+    return f"{keys.field}_{keys.level.replace('-', '_')}"
+
+
+def key_texts(keys: Keys) -> tuple[str, ...]:
+    """Return the keys of a grouping as the release writes them, in order."""
+    if isinstance(keys, DateKeys):
+        return tuple(period_name(start, keys.level) for start in keys.starts)
+    return keys.keys
+
+
+def guarantee(plan: EffectivePlan, made: Price, agreement: Agreement, share_rho: int) -> dict[str, Any]:
+    """Return what protects the persons in a release, in numbers and in words."""
+    delta = agreement.privacy.budget.delta_conversion
+    scales = {}
+    for query in made.queries:
+        measure = plan.measures[query.measure]
+        name = measure.name if measure.kind != "mean" else f"{measure.name}.{query.part}"
+        units = own_units(measure) if query.part == "sum" else 1024
+        scales[name] = query.mechanism.scale / units
+    unit = "pseudonym" if plan.unit == "person" else "record"
+    words = (
+        f"Each {unit}'s whole contribution was bounded to {plan.per_person} before noise was added. What this release "
+        f"tells of any one {unit} is limited to epsilon {made.epsilon} at delta {_plain(delta)}. "
+        + (
+            "A person known by several pseudonyms is protected that many times less."
+            if plan.unit == "person"
+            else "Records are protected, not persons: someone with several records is protected that many times less."
+        )
+    )
+    return {
+        "unit": unit,
+        "mechanism": made.mechanism,
+        "scale": scales,
+        "rho": _rho(made.rho_nano),
+        "epsilon": str(made.epsilon),
+        "delta": _plain(delta),
+        "share": _share(made.rho_nano, share_rho),
+        "words": words,
+    }
+
+
+def preview(
+    question: Question, agreement: Agreement, caps: Caps, party: str, *, spent: int, repeat: bool
+) -> dict[str, Any]:
+    """Return what a question would cost, how wrong its answer may be, and what would remain."""
+    plan, made = question.plan, question.price
+    share, cost = caps.shares[party], 0 if repeat else made.rho_nano
+    left = share - spent - cost
+    delta = agreement.privacy.budget.delta_conversion
+    affordable = left >= 0 and cost <= caps.requests[party]
+    answer: dict[str, Any] = {
+        "cost": {
+            "rho": _rho(cost),
+            "share": _share(cost, share),
+            "epsilon": str(made.epsilon) if cost else "0",
+            "delta": _plain(delta),
+            "mechanism": made.mechanism,
+        },
+        "affordable": affordable,
+        "repeat": repeat,
+        "cells": plan.cells,
+        "bounds": {"per_person": plan.per_person},
+        "measures": [
+            {
+                "name": measure.name,
+                "half_width": float(width) if width is not None else None,
+                "confidence": "0.95",
+                "words": f"about +-{width:.0f} on each cell"
+                if width is not None
+                else "depends on how many rows a cell holds",
+            }
+            for measure, width in zip(plan.measures, made.half_widths, strict=True)
+        ],
+        "remaining_after": {
+            "rho": _rho(max(left, 0)),
+            "share": _share(max(left, 0), share),
+            "epsilon": str(epsilon_of(max(left, 0), delta)) if left > 0 else "0",
+        },
+        "request_limit": {"rho": _rho(caps.requests[party]), "share": str(agreement.privacy.per_request.share)},
+    }
+    if made.alternatives:
+        answer["alternatives"] = [
+            {
+                "mechanism": item.mechanism,
+                "rho": _rho(item.rho_nano),
+                "share": _share(item.rho_nano, share),
+                "half_widths": [float(width) if width is not None else None for width in item.half_widths],
+            }
+            for item in made.alternatives
+        ]
+    return answer
+
+
+def _question(question: Question) -> dict[str, Any]:
+    plan, request = question.plan, question.request
+    return {
+        "dataset": plan.dataset,
+        "measures": [measure.name for measure in plan.measures],
+        "by": [{"field": keys.field, "level": keys.level} for keys in plan.by],
+        "filters": [filter_json(item) for item in plan.filters],
+        "linked": [
+            {"dataset": link.dataset, "has": link.has, "filters": [filter_json(item) for item in link.filters]}
+            for link in plan.links
+        ],
+        "bounds": {"per_person": plan.per_person},
+        "purpose": request.purpose,
+    }
+
+
+def filter_json(item: Any) -> dict[str, Any]:
+    """Return an effective filter as the release tells it, the grant's forced scope included."""
+    made: dict[str, Any] = {"field": item.field}
+    for name in ("codes", "value", "first", "last", "ranges", "missing"):
+        if hasattr(item, name):
+            value = getattr(item, name)
+            if hasattr(value, "isoformat"):
+                value = value.isoformat()
+            made[name] = [list(part) if isinstance(part, tuple) else part for part in value] if isinstance(
+                value, tuple
+            ) else value
+    return made
+
+
+def _cell(released: Released) -> dict[str, Any]:
+    whole = released.value == released.value.to_integral_value() and released.value.as_tuple().exponent == 0
+    return {
+        "value": int(released.value) if whole else float(released.value),
+        "unrounded": float(released.unrounded),
+        "noise_interval": [float(released.low), float(released.high)],
+        "usable": released.usable,
+    }
+
+
+def _unlinked_words(plan: EffectivePlan) -> str | None:
+    if plan.unit != "person":
+        return None
+    words = "Rows whose person the agency could not identify are protected as records, one by one"
+    left_out = []
+    if any(measure.kind == "persons" for measure in plan.measures):
+        left_out.append("persons")
+    if plan.links:
+        left_out.append("links")
+    return f"{words}, and are left out of {' and '.join(left_out)}." if left_out else f"{words}."
+
+
+def _rho(nano: int) -> str:
+    return _plain(nano * _NANO)
+
+
+def _share(rho_nano: int, share_rho: int) -> str:
+    return _plain((Decimal(rho_nano) / Decimal(share_rho)).quantize(Decimal("1e-6"))) if share_rho else "0"
+
+
+def _plain(value: Decimal) -> str:
+    """Write a decimal without trailing zeros; small ones as ``5e-8``."""
+    text = f"{value.normalize():f}" if value >= Decimal("1e-4") or value == 0 else f"{value.normalize():e}"
+    return text
+
+
+def budget(
+    found: Current,
+    caps: Caps,
+    period: int,
+    bounds: tuple[Any, Any],
+    spent: dict[str, tuple[int, dict[str, int]]],
+    sources: dict[str, dict[str, int]],
+) -> dict[str, Any]:
+    """Return caps, shares, what is spent and left, by whom, and when it renews.
+
+    Args:
+        bounds: First day of this period and of the next.
+        spent: For each unit, nano-rho over the lifetime, and in this period by party.
+        sources: For each source touched, nano-rho spent on it by agreement.
+    """
+    privacy = found.agreement.privacy
+    delta = privacy.budget.delta_conversion
+    ledgers = {name: _ledger(caps, privacy.shares, lifetime, parties, delta)
+               for name, (lifetime, parties) in spent.items()}  # fmt: skip
+    return {
+        "agreement": found.reference(),
+        "period": {"index": period, "from": bounds[0].isoformat(), "renews": bounds[1].isoformat()},
+        "cap": {"rho": _rho(caps.period), "epsilon": _plain(privacy.budget.epsilon), "delta": _plain(delta)},
+        "lifetime_cap": {"rho": _rho(caps.lifetime), "epsilon": _plain(privacy.lifetime.epsilon)},
+        "per_request": {"share": _plain(privacy.per_request.share)},
+        **ledgers["person"],
+        "ledgers": {name: ledger for name, ledger in ledgers.items() if name != "person"},
+        "sources": {
+            source: {agreement: _rho(rho) for agreement, rho in by.items()} for source, by in sources.items()
+        },
+    }
+
+
+def _ledger(
+    caps: Caps, shares: Mapping[str, Decimal], lifetime: int, parties: dict[str, int], delta: Decimal
+) -> dict[str, Any]:
+    used = sum(parties.values())
+    return {
+        "spent": _amount(used, delta),
+        "remaining": _amount(max(caps.period - used, 0), delta),
+        "lifetime": {"spent": _amount(lifetime, delta), "remaining": _amount(max(caps.lifetime - lifetime, 0), delta)},
+        "shares": {
+            party: {
+                "share": _plain(share),
+                "cap": _amount(caps.shares[party], delta),
+                "spent": _amount(parties.get(party, 0), delta),
+                "remaining": _amount(max(caps.shares[party] - parties.get(party, 0), 0), delta),
+                "spent_share": _share(parties.get(party, 0), caps.shares[party]),
+            }
+            for party, share in shares.items()
+        },
+    }
+
+
+def _amount(rho_nano: int, delta: Decimal) -> dict[str, str]:
+    return {"rho": _rho(rho_nano), "epsilon": _plain(epsilon_of(rho_nano, delta)) if rho_nano else "0"}

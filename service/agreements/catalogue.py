@@ -1,0 +1,165 @@
+"""What a party may know: its agreements, their datasets, and what it may do with each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from schemas.agreement import Agreement, Dataset
+from schemas.artefacts import Library
+from schemas.table_schema import Column
+from service.agreements.ports import Transaction
+from service.agreements.registry import Registry
+from service.agreements.standing import document, fully_signed, visible
+from service.errors import NotFound
+from service.identity.caller import Caller
+from service.policy.decide import describe
+
+
+class Coverage(Protocol):
+    """Tells the periods that suppliers declared as covered."""
+
+    def covered(self, agreement: str, dataset: str) -> list[tuple[str, str]]:
+        """Return the periods covered, merged, as ``(from, to)``."""
+        ...
+
+
+class CatalogueTransaction(Transaction, Protocol):
+    """A transaction that also knows coverage."""
+
+    @property
+    def answers(self) -> Coverage:
+        """Coverage."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The catalogue as each party sees it."""
+
+    registry: Registry
+
+    def agreements(self, tx: Transaction, caller: Caller, now: datetime) -> list[dict[str, Any]]:
+        """Return the caller's agreements with their standing, without their documents."""
+        made = []
+        for row in tx.agreements.agreements():
+            if self._is_party(tx, caller, row.id):
+                status = self.registry.status(tx.agreements, row.id, self._deciding(tx, row.id), now)
+                made.append({name: value for name, value in status.items() if name not in ("document", "signatures")})
+        return made
+
+    def agreement(
+        self, tx: Transaction, caller: Caller, agreement_id: str, version: int | None, now: datetime
+    ) -> dict[str, Any]:
+        """Return one version with its document; the deciding one where ``version`` is None.
+
+        Raises:
+            NotFound: there is none, or the caller's party is none of its parties.
+        """
+        if not self._is_party(tx, caller, agreement_id):
+            raise NotFound("there is no such agreement")
+        chosen = self._deciding(tx, agreement_id) if version is None else version
+        return self.registry.status(tx.agreements, agreement_id, chosen, now)
+
+    def datasets(
+        self, tx: CatalogueTransaction, caller: Caller, agreement_id: str, now: datetime
+    ) -> list[dict[str, Any]]:
+        """Return the datasets in short and what the caller may do with each."""
+        found = visible(tx.agreements, agreement_id, now.date(), self.registry.broker, caller.party)
+        return [
+            self._dataset(tx, caller, found.agreement, found.library, name, whole=False)
+            for name in found.agreement.datasets
+        ]
+
+    def dataset(
+        self, tx: CatalogueTransaction, caller: Caller, agreement_id: str, name: str, now: datetime
+    ) -> dict[str, Any]:
+        """Return one dataset with its fields and code lists.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        found = visible(tx.agreements, agreement_id, now.date(), self.registry.broker, caller.party)
+        if name not in found.agreement.datasets:
+            raise NotFound("the agreement has no such dataset")
+        return self._dataset(tx, caller, found.agreement, found.library, name, whole=True)
+
+    def visibility(
+        self, tx: Transaction, caller: Caller
+    ) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+        """Return the agreements of the caller's party, and the datasets it supplies or ever supplied under them."""
+        agreements: list[str] = []
+        supplied: set[tuple[str, str]] = set()
+        for row in tx.agreements.agreements():
+            for version in tx.agreements.versions(row.id):
+                read = document(version.document)
+                if read.party(caller.party) is None:
+                    continue
+                if row.id not in agreements:
+                    agreements.append(row.id)
+                supplied |= {
+                    (row.id, name) for name, entry in read.datasets.items() if entry.supplier == caller.party
+                }
+        return tuple(agreements), tuple(sorted(supplied))
+
+    def _is_party(self, tx: Transaction, caller: Caller, agreement_id: str) -> bool:
+        return any(document(row.document).party(caller.party) for row in tx.agreements.versions(agreement_id))
+
+    def _deciding(self, tx: Transaction, agreement_id: str) -> int | None:
+        versions = tx.agreements.versions(agreement_id)
+        broker = self.registry.broker
+        signed = [row.version for row in versions if fully_signed(tx.agreements, row, versions, broker)]
+        return signed[-1] if signed else None
+
+    def _dataset(
+        self, tx: CatalogueTransaction, caller: Caller, agreement: Agreement, artefacts: Library, name: str, *, whole: bool
+    ) -> dict[str, Any]:
+        entry: Dataset = agreement.datasets[name]
+        schema = artefacts.schema(entry.schema_)
+        grants = [
+            {"clause": f"grants/{index}"} | describe(grant)
+            for index, grant in enumerate(agreement.grants)
+            if grant.dataset == name and caller.party in grant.to
+        ]
+        made: dict[str, Any] = {
+            "dataset": name,
+            "title": schema.title,
+            "description": schema.description,
+            "schema": entry.schema_,
+            "schema_digest": artefacts.digest(entry.schema_),
+            "supplier": entry.supplier,
+            "privacy_unit": entry.privacy_unit,
+            "every": str(entry.every),
+            "bounds": {"per_person": entry.bounds.per_person},
+            "covered": [{"from": first, "to": last} for first, last in tx.answers.covered(agreement.id, name)],
+            "you_may": {"push": entry.supplier == caller.party, "ask": grants},
+        }
+        if whole:
+            made["period"] = schema.period
+            made["fields"] = [_field(column, artefacts) for column in schema.fields]
+        return made
+
+
+def _field(column: Column, artefacts: Library) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "name": column.name,
+        "title": column.title,
+        "description": column.description,
+        "kind": column.kind,
+        "required": column.constraints.required,
+        "levels": list(column.all_levels),
+    }
+    if column.codes is not None:
+        listed = artefacts.codelist(column.codes)
+        made["codes"] = {"list": column.codes, "codes": [item.model_dump() for item in listed.codes]}
+    elif column.constraints.pattern is not None and column.kind == "code":
+        made["pattern"] = column.constraints.pattern
+    if column.kind in ("integer", "decimal"):
+        made |= {"minimum": column.constraints.minimum, "maximum": column.constraints.maximum}
+    if column.levels:
+        made["level_keys"] = {
+            level: list(artefacts.hierarchy(hierarchy).keys) for level, hierarchy in column.levels.items()
+        }
+    return made
+

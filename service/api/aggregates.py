@@ -1,0 +1,120 @@
+"""Routes of questions and answers."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Annotated, Any
+
+import anyio
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response
+
+from schemas.errors import DocumentError
+from schemas.request import AggregateRequest, parse
+from service.aggregates.asking import Ready
+from service.api import bodies, problems, tables
+from service.api.broker import Broker, of
+from service.errors import ConcordatError, Malformed, Unsupported
+from service.identity.caller import Caller
+
+router = APIRouter(prefix="/v1/agreements/{agreement}", tags=["aggregates"])
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": AggregateRequest.model_json_schema(mode="validation")}},
+    }
+}
+_KEY = {
+    "parameters": [
+        {"name": "Idempotency-Key", "in": "header", "required": True, "schema": {"type": "string", "maxLength": 128}}
+    ]
+}
+
+
+async def _request(
+    request: Request, broker: Broker, caller: Caller, agreement: str
+) -> AggregateRequest:
+    """Read the request; a malformed one is logged before it is refused."""
+    try:
+        _, value = await bodies.read_json(request, broker.settings.max_request_bytes)
+        return parse(value)
+    except (DocumentError, ConcordatError) as error:
+        ours = problems.malformed(error) if isinstance(error, DocumentError) else error
+        await run_in_threadpool(broker.asking.refused, caller, agreement, ours)
+        raise ours from None
+
+
+@router.post("/aggregates/preview", summary="What would it cost, and how wrong may it be?", openapi_extra=_BODY)
+async def preview(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> JSONResponse:
+    """Free: the decision, the cost, the expected error, what remains after. Reads no data."""
+    caller = await run_in_threadpool(broker.caller, request)
+    asked = await _request(request, broker, caller, agreement)
+    return JSONResponse(await run_in_threadpool(broker.asking.preview, caller, agreement, asked))
+
+
+@router.post(
+    "/aggregates",
+    summary="Ask",
+    openapi_extra=_BODY | _KEY,
+    responses={200: {"content": {tables.CSV: {}, tables.ARROW: {}}}},
+)
+async def ask(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> Response:
+    """Ask a question: a signed release, as JSON, CSV or Arrow by ``Accept``; appears on the tick."""
+    arrived = time.monotonic()
+    caller = await run_in_threadpool(broker.caller, request)
+    accept = tables.accepted(request.headers.get("accept"))
+    if accept is None:
+        raise Unsupported("accept application/json, text/csv or application/vnd.apache.arrow.stream")
+    asked = await _request(request, broker, caller, agreement)
+    try:
+        key = bodies.idempotency_key(request)
+    except Malformed as error:
+        await run_in_threadpool(broker.asking.refused, caller, agreement, error, asked)
+        raise
+    made = await run_in_threadpool(broker.asking.prepare, caller, agreement, key, asked)
+    if isinstance(made, Ready):
+        return tables.response(made.body, accept)
+    computed = await run_in_threadpool(broker.asking.compute, made.intent)
+    await _tick(arrived, broker.settings.answer_time_step)
+    body = await run_in_threadpool(broker.asking.complete, computed)
+    return tables.response(body, accept)
+
+
+async def _tick(arrived: float, step: float) -> None:
+    """Sleep until a whole number of steps has passed since the request arrived."""
+    elapsed = time.monotonic() - arrived
+    await anyio.sleep(math.ceil(elapsed / step) * step - elapsed)
+
+
+@router.get("/releases", summary="Released answers")
+def releases(
+    agreement: str,
+    request: Request,
+    broker: Annotated[Broker, Depends(of)],
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    before: Annotated[str | None, Query(max_length=80)] = None,
+) -> dict[str, Any]:
+    """The caller's party's releases, the newest first; go on with ``before`` the last id."""
+    caller = broker.caller(request)
+    return {"releases": broker.reading.releases(caller, agreement, limit, before)}
+
+
+@router.get("/releases/{release}", summary="One released answer")
+def release(
+    agreement: str, release: str, request: Request, broker: Annotated[Broker, Depends(of)]
+) -> Response:
+    """A release as it was stored, signature and all; as JSON, CSV or Arrow by ``Accept``."""
+    caller = broker.caller(request)
+    accept = tables.accepted(request.headers.get("accept"))
+    if accept is None:
+        raise Unsupported("accept application/json, text/csv or application/vnd.apache.arrow.stream")
+    return tables.response(broker.reading.release(caller, agreement, release), accept)
+
+
+@router.get("/budget", summary="The privacy budget")
+def budget(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
+    """Caps, shares, what is spent and left, by whom, and when it renews."""
+    caller = broker.caller(request)
+    return broker.reading.budget(caller, agreement)

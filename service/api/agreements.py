@@ -1,0 +1,163 @@
+"""Routes of agreements: register, read, sign, suspend, end; and the catalogue of datasets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+
+from schemas import agreement as documents
+from service.api import bodies
+from service.api.broker import Broker, of
+from service.errors import Malformed, Unsupported
+
+router = APIRouter(prefix="/v1/agreements", tags=["agreements"])
+_MEDIA = {"application/json": "application/json", "application/yaml": "application/yaml",
+          "text/yaml": "application/yaml", "application/x-yaml": "application/yaml"}  # fmt: skip
+_BODY = {"requestBody": {"required": True, "content": {
+    "application/yaml": {"schema": {"type": "string"}},
+    "application/json": {"schema": {"type": "object"}},
+}}}  # fmt: skip
+
+
+def _json_body(**properties: Any) -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+@router.post("", status_code=201, summary="Register a version", openapi_extra=_BODY)
+async def register(request: Request, broker: Annotated[Broker, Depends(of)]) -> JSONResponse:
+    """Register a version of an agreement, as YAML or JSON; it is in force once every party has signed it."""
+    caller = await run_in_threadpool(broker.caller, request)
+    kind = _MEDIA.get(bodies.media_type(request))
+    if kind is None:
+        raise Unsupported("send application/yaml or application/json")
+    value = documents.load(await bodies.read(request, broker.settings.max_request_bytes), kind)
+
+    def work() -> dict[str, Any]:
+        agreement = documents.parse(value)
+        now = broker.clock()
+        with broker.store.write() as tx:
+            broker.registry.register(tx, caller, value, agreement, now)
+            return broker.registry.status(tx.agreements, agreement.id, int(agreement.version), now)
+
+    made = await run_in_threadpool(work)
+    return JSONResponse(made, 201, headers={"Location": f"/v1/agreements/{made['id']}/versions/{made['version']}"})
+
+
+@router.get("", summary="My agreements")
+def agreements(request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
+    """The agreements that the caller's party is a party of."""
+    caller = broker.caller(request)
+    with broker.store.read() as tx:
+        return {"agreements": broker.catalogue.agreements(tx, caller, broker.clock())}
+
+
+@router.get("/{agreement}", summary="An agreement's deciding version")
+def agreement(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
+    """The newest version in force, or the newest one where none is; with its signatures and standing."""
+    caller = broker.caller(request)
+    with broker.store.read() as tx:
+        return broker.catalogue.agreement(tx, caller, agreement, None, broker.clock())
+
+
+@router.get("/{agreement}/versions/{version}", summary="One version")
+def version(
+    agreement: str, version: int, request: Request, broker: Annotated[Broker, Depends(of)]
+) -> dict[str, Any]:
+    """One version, in force or not."""
+    caller = broker.caller(request)
+    with broker.store.read() as tx:
+        return broker.catalogue.agreement(tx, caller, agreement, version, broker.clock())
+
+
+@router.post(
+    "/{agreement}/versions/{version}/signatures",
+    status_code=201,
+    summary="Sign a version",
+    openapi_extra=_json_body(signature={"type": "string", "description": "detached JWS (EdDSA)"}),
+)
+async def sign(
+    agreement: str, version: int, request: Request, broker: Annotated[Broker, Depends(of)]
+) -> JSONResponse:
+    """Take the caller's party's detached JWS over a version."""
+    caller = await run_in_threadpool(broker.caller, request)
+    signature = await _text_member(request, broker, "signature")
+
+    def work() -> dict[str, Any]:
+        with broker.store.write() as tx:
+            unsigned = broker.registry.sign(tx, caller, agreement, version, signature, broker.clock())
+        return {"party": caller.party, "version": str(version), "unsigned": unsigned}
+
+    return JSONResponse(await run_in_threadpool(work), 201)
+
+
+@router.post("/{agreement}/suspension", summary="Stop at once")
+def suspend(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
+    """Stop an agreement at once; any supplier's IG lead may."""
+    caller = broker.caller(request)
+    with broker.store.write() as tx:
+        broker.registry.suspend(tx, caller, agreement, broker.clock())
+    return {"agreement": agreement, "standing": "agreement_suspended"}
+
+
+@router.delete("/{agreement}/suspension", summary="Lift a suspension")
+def resume(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
+    """Lift a suspension; a supplier's IG lead may."""
+    caller = broker.caller(request)
+    with broker.store.write() as tx:
+        broker.registry.resume(tx, caller, agreement, broker.clock())
+    return {"agreement": agreement, "standing": "resumed"}
+
+
+@router.post(
+    "/{agreement}/termination",
+    summary="End for good",
+    openapi_extra=_json_body(confirmation={"type": "string", "description": "detached JWS (EdDSA)"}),
+)
+async def terminate(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
+    """End an agreement on a supplier's signed confirmation; nothing is answered or taken afterwards."""
+    caller = await run_in_threadpool(broker.caller, request)
+    confirmation = await _text_member(request, broker, "confirmation")
+
+    def work() -> dict[str, Any]:
+        with broker.store.write() as tx:
+            broker.registry.terminate(tx, caller, agreement, confirmation, broker.clock())
+        return {"agreement": agreement, "standing": "agreement_terminated"}
+
+    return await run_in_threadpool(work)
+
+
+@router.get("/{agreement}/datasets", summary="Catalogue")
+def datasets(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
+    """The datasets and what the caller may do with each."""
+    caller = broker.caller(request)
+    with broker.store.read() as tx:
+        return {"datasets": broker.catalogue.datasets(tx, caller, agreement, broker.clock())}
+
+
+@router.get("/{agreement}/datasets/{dataset}", summary="One dataset")
+def dataset(
+    agreement: str, dataset: str, request: Request, broker: Annotated[Broker, Depends(of)]
+) -> dict[str, Any]:
+    """A dataset's fields, code lists, periods covered, and what the caller may do with it."""
+    caller = broker.caller(request)
+    with broker.store.read() as tx:
+        return broker.catalogue.dataset(tx, caller, agreement, dataset, broker.clock())
+
+
+async def _text_member(request: Request, broker: Broker, name: str) -> str:
+    _, value = await bodies.read_json(request, broker.settings.max_request_bytes)
+    if not isinstance(value, dict) or set(value) != {name} or not isinstance(value[name], str):
+        raise Malformed(f"send an object with the one member {name}, a text", code="malformed")
+    text: str = value[name]
+    return text
+
+

@@ -1,0 +1,62 @@
+"""Reading request bodies: bounded, strict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+
+from schemas import strict_json
+from service.errors import Malformed, TooLarge, Unsupported
+
+
+async def read(request: Request, limit: int) -> bytes:
+    """Read a body of at most ``limit`` bytes, stopping as soon as it is larger.
+
+    Raises:
+        TooLarge: it is larger.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(f"the body is larger than {limit} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def media_type(request: Request) -> str:
+    """Return the content type without parameters, in lower case."""
+    return request.headers.get("content-type", "").split(";", maxsplit=1)[0].strip().lower()
+
+
+async def read_json(request: Request, limit: int) -> tuple[bytes, Any]:
+    """Read a JSON body strictly; return its bytes and its value.
+
+    Raises:
+        Unsupported: it is not declared as JSON.
+        DocumentError: it is not strict JSON.
+        TooLarge: it is larger than the limit.
+    """
+    if media_type(request) != "application/json":
+        raise Unsupported("send application/json")
+    body = await read(request, limit)
+    return body, strict_json.loads(body, max_bytes=limit)
+
+
+def idempotency_key(request: Request) -> str:
+    """Return the ``Idempotency-Key`` header.
+
+    Raises:
+        Malformed: it is missing, or is not 1 to 128 visible ASCII characters.
+    """
+    key = request.headers.get("idempotency-key", "").strip()
+    if key.startswith('"') and key.endswith('"') and len(key) > 1:
+        key = key[1:-1]
+    if not 1 <= len(key) <= 128 or not all("!" <= char <= "~" for char in key):  # noqa: PLR2004 - as documented
+        raise Malformed(
+            "send an Idempotency-Key of 1 to 128 visible characters, the same again on a retry",
+            code="idempotency_key_required",
+        )
+    return key

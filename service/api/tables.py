@@ -1,0 +1,76 @@
+"""A release as JSON, CSV or Arrow."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pyarrow as pa
+from fastapi.responses import JSONResponse, Response
+
+JSON = "application/json"
+CSV = "text/csv"
+ARROW = "application/vnd.apache.arrow.stream"
+_PARTS = ("value", "unrounded", "low", "high", "usable")
+
+
+def accepted(header: str | None) -> str | None:
+    """Return the media type to answer with by an ``Accept`` header, None where it admits none of ours."""
+    if not header:
+        return JSON
+    wanted = []
+    for place, item in enumerate(header.split(",")):
+        name, *parameters = (part.strip() for part in item.lower().split(";"))
+        quality = next((part[2:] for part in parameters if part.startswith("q=")), "1")
+        try:
+            weight = float(quality)
+        except ValueError:
+            weight = 0.0
+        if weight > 0:
+            wanted.append((-weight, place, name))
+    for _, _, name in sorted(wanted):
+        if name in (JSON, CSV, ARROW):
+            return name
+        if name in ("*/*", "application/*"):
+            return JSON
+        if name == "text/*":
+            return CSV
+    return None
+
+
+def response(release: dict[str, Any], media_type: str) -> Response:
+    """Return a release in a media type; the flat forms name it in a header, where its signed JSON can be had."""
+    if media_type == JSON:
+        return JSONResponse(release)
+    names, rows = flat(release)
+    headers = {"Concordat-Release": release["id"]}
+    if media_type == ARROW:
+        columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+        table = pa.table(columns).replace_schema_metadata({"concordat-release": release["id"]})
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        return Response(sink.getvalue().to_pybytes(), media_type=ARROW, headers=headers)
+    text = io.StringIO()
+    made = csv.writer(text, lineterminator="\r\n")
+    made.writerow(names)
+    for row in rows:
+        made.writerow(["" if cell is None else str(cell).lower() if isinstance(cell, bool) else cell for cell in row])
+    return Response(text.getvalue(), media_type=f"{CSV}; charset=utf-8", headers=headers)
+
+
+def flat(release: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """Return a release's table: key columns, then for each measure its value, unrounded, low, high, usable."""
+    keys = [name for name in release["columns"] if name in release["keys"]]
+    measures = [name for name in release["columns"] if name not in release["keys"]]
+    names = keys + [name if part == "value" else f"{name}_{part}" for name in measures for part in _PARTS]
+    rows = []
+    for row in release["rows"]:
+        cells: list[Any] = [row["keys"][name] for name in keys]
+        for name in measures:
+            held = row["measures"][name]
+            low, high = held["noise_interval"]
+            cells += [held["value"], held["unrounded"], low, high, held["usable"]]
+        rows.append(cells)
+    return names, rows

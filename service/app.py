@@ -1,0 +1,131 @@
+"""The composition root: settings become stores, use cases and the app. The only file that sees all."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from schemas import artefacts
+from schemas.artefacts import Artefact
+from schemas.identifiers import find_in_text
+from schemas.jws import public_jwk, sign, thumbprint
+from service.aggregates import release
+from service.aggregates.asking import Asking
+from service.aggregates.reading import Reading
+from service.agreements.catalogue import Catalogue
+from service.agreements.registry import Registry
+from service.api import app as web
+from service.api.broker import Broker
+from service.audit.checkpoint import verifier_key
+from service.audit.log import Log
+from service.identity.sign_in import SignIn
+from service.settings import Settings
+from service.storage.database import Database
+from service.storage.duckdb_engine import DuckDBEngine
+from service.storage.keyfiles import make_folder, secret, signing_key
+from service.storage.lake import Lake
+from service.storage.store import Store
+
+VERSION = version("concordat")
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+def new_id(prefix: str) -> str:
+    """Return a readable id that nobody can guess: a prefix and 80 random bits."""
+    return f"{prefix}-{secrets.token_hex(10)}"
+
+
+def no_fault(_: str) -> None:
+    """Do nothing at a step that tests crash at."""
+
+
+def build(
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    fault: Callable[[str], None] = no_fault,
+    known: Mapping[str, Artefact] | None = None,
+) -> Broker:
+    """Make a broker: its folders, keys, database at the newest version, and use cases; finish what a crash left.
+
+    Args:
+        settings: Where and how.
+        clock: The time, in UTC.
+        fault: Called at each step that a crash could follow.
+        known: The artefacts that agreements may pin; those that ship with Concordat by default.
+    """
+    for folder in (settings.state, settings.keys, settings.lake, settings.spool):
+        make_folder(folder)
+    database = Database(settings.database)
+    database.migrate()
+    store = Store(database)
+    release_key, token_key, log_key = (signing_key(settings.keys / f"{name}.pem") for name in ("release", "token", "log"))
+    lake = Lake(settings.lake)
+    engine = DuckDBEngine(
+        settings.lake,
+        memory_limit=settings.engine_memory,
+        threads=settings.engine_threads,
+        temp_dir=settings.spool / "engine",
+        deadline=settings.engine_deadline,
+    )
+    registry = Registry(settings.issuer, known if known is not None else artefacts.load())
+    catalogue = Catalogue(registry)
+    origin = log_origin(settings.issuer)
+    log = Log(store, origin, log_key)
+    asking = Asking(
+        store, engine, lake, settings.issuer, partial(_sign, release_key, release.SIGNATURE_TYPE), clock, new_id,
+        find_in_text, fault,
+    )  # fmt: skip
+    intake = build_intake(settings, store, lake, release_key, clock, fault)
+    intake.recover()
+    asking.recover()
+    return Broker(
+        settings=settings,
+        store=store,
+        clock=clock,
+        sign_in=SignIn(settings.issuer, token_key, settings.token_life, settings.assertion_life),
+        registry=registry,
+        catalogue=catalogue,
+        intake=intake,
+        asking=asking,
+        reading=Reading(store, settings.issuer, clock),
+        log=log,
+        keys=_public_keys(release_key, log_key, origin),
+        ready=log.checkpoint,
+        metrics=CollectorRegistry(),
+        metrics_token=secret(settings.keys / "metrics-token"),
+    )
+
+
+def create(settings: Settings) -> FastAPI:
+    """Make the app of a broker."""
+    return web.create(build(settings), VERSION)
+
+
+def log_origin(issuer: str) -> str:
+    """Return the log's name: the issuer without its scheme, and ``/log``."""
+    return issuer.split("://", maxsplit=1)[-1].rstrip("/") + "/log"
+
+
+def _sign(key: Ed25519PrivateKey, typ: str, value: dict[str, Any]) -> str:
+    return sign(value, key, typ=typ)
+
+
+def _public_keys(release_key: Ed25519PrivateKey, log_key: Ed25519PrivateKey, origin: str) -> dict[str, Any]:
+    jwk = public_jwk(release_key.public_key())
+    return {
+        "keys": [jwk | {"kid": thumbprint(jwk), "use": "sig", "alg": "EdDSA"}],
+        "log": {"origin": origin, "verifier_key": verifier_key(origin, log_key.public_key())},
+    }

@@ -1,0 +1,133 @@
+"""Rows of intents, releases, idempotency bindings and data versions."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from sqlalchemy import Connection, insert, select, text, update
+
+from service.aggregates.ports import Binding, IntentRow, ReleaseRow, VersionName
+from service.storage import tables
+
+_NEVER = VersionName("none", -1)
+_ADD_RELEASE = text(
+    'INSERT INTO release (id, intent, agreement, party, dataset, identity, rho_nano, body, digest, "index", released_at) '
+    "VALUES (:id, :intent, :agreement, :party, :dataset, :identity, :rho_nano, :body, :digest, :index, :released_at) "
+    "ON CONFLICT (intent) DO NOTHING"
+)
+
+
+class AnswerStore:
+    """Reads and writes intents and releases."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def data_version(self, agreement: str, dataset: str) -> VersionName:
+        """Return a dataset's data version."""
+        version = tables.DataVersion
+        query = (
+            select(version.name, version.lake_version)
+            .where(version.agreement == agreement, version.dataset == dataset)
+            .order_by(version.sequence.desc())  # type: ignore[attr-defined]
+            .limit(1)
+        )
+        row = self._connection.execute(query).first()
+        return VersionName(*row) if row else _NEVER
+
+    def covered(self, agreement: str, dataset: str) -> list[tuple[str, str]]:
+        """Return the periods declared as covered, merged."""
+        extract = tables.Extract
+        query = (
+            select(extract.covers_from, extract.covers_to)
+            .where(extract.agreement == agreement, extract.dataset == dataset, extract.state == "committed")
+            .order_by(extract.covers_from, extract.covers_to)
+        )
+        merged: list[tuple[str, str]] = []
+        for first, last in self._connection.execute(query):
+            touches = merged and date.fromisoformat(first) <= date.fromisoformat(merged[-1][1]) + timedelta(days=1)
+            if touches:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], last))
+            else:
+                merged.append((first, last))
+        return merged
+
+    def binding(self, scope: tuple[str, str, str, str, str]) -> Binding | None:
+        """Return what an idempotency key is bound to."""
+        held = tables.Idempotency
+        party, client, route, agreement, key = scope
+        query = select(held.digest, held.subject).where(
+            held.party == party, held.client == client, held.route == route, held.agreement == agreement, held.key == key
+        )
+        row = self._connection.execute(query).first()
+        return Binding(*row) if row else None
+
+    def bind(self, scope: tuple[str, str, str, str, str], binding: Binding, at: str) -> None:
+        """Bind an idempotency key."""
+        party, client, route, agreement, key = scope
+        self._connection.execute(
+            insert(tables.Idempotency),
+            {
+                "party": party, "client": client, "route": route, "agreement": agreement, "key": key,
+                "digest": binding.digest, "subject": binding.subject, "at": at,
+            },
+        )  # fmt: skip
+
+    def add_intent(self, row: IntentRow) -> None:
+        """Add an intent."""
+        self._connection.execute(
+            insert(tables.Intent), {name: getattr(row, name) for name in IntentRow.__dataclass_fields__}
+        )
+
+    def intent(self, intent: str) -> IntentRow | None:
+        """Return an intent."""
+        row = self._connection.execute(select(tables.Intent).where(tables.Intent.id == intent)).mappings().first()
+        return IntentRow(**row) if row else None
+
+    def open_intents(self) -> list[str]:
+        """Return the ids of open intents."""
+        query = select(tables.Intent.id).where(tables.Intent.state == "open").order_by(tables.Intent.created_at)
+        return [row[0] for row in self._connection.execute(query)]
+
+    def set_intent_state(self, intent: str, state: str) -> None:
+        """Move an intent on."""
+        self._connection.execute(update(tables.Intent).where(tables.Intent.id == intent).values(state=state))
+
+    def add_release(self, row: ReleaseRow) -> bool:
+        """Store the release of an intent; False where it has one."""
+        values = {name: getattr(row, name) for name in ReleaseRow.__dataclass_fields__}
+        return self._connection.execute(_ADD_RELEASE, values).rowcount == 1
+
+    def release_of(self, intent: str) -> ReleaseRow | None:
+        """Return an intent's release."""
+        return self._one(tables.Release.intent == intent)
+
+    def release(self, release: str) -> ReleaseRow | None:
+        """Return a release by id."""
+        return self._one(tables.Release.id == release)
+
+    def releases(self, agreement: str, party: str, limit: int, before: str | None) -> list[ReleaseRow]:
+        """Return a party's releases, the newest first."""
+        release = tables.Release
+        query = select(release).where(release.agreement == agreement, release.party == party)
+        if before is not None:
+            held = self.release(before)
+            query = query.where(release.index < (held.index if held else 0))
+        query = query.order_by(release.index.desc()).limit(limit)  # type: ignore[attr-defined]
+        return [ReleaseRow(**row) for row in self._connection.execute(query).mappings()]
+
+    def best_release(self, agreement: str, identity: str) -> ReleaseRow | None:
+        """Return the release of this question with the largest rho."""
+        release = tables.Release
+        query = (
+            select(release)
+            .where(release.agreement == agreement, release.identity == identity)
+            .order_by(release.rho_nano.desc(), release.index)  # type: ignore[attr-defined]
+            .limit(1)
+        )
+        row = self._connection.execute(query).mappings().first()
+        return ReleaseRow(**row) if row else None
+
+    def _one(self, condition: object) -> ReleaseRow | None:
+        row = self._connection.execute(select(tables.Release).where(condition)).mappings().first()  # type: ignore[call-overload]
+        return ReleaseRow(**row) if row else None
