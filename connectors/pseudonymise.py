@@ -14,11 +14,12 @@ import re
 import secrets
 import stat
 import unicodedata
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from connectors.tables import table
 from connectors.whole_file import whole_file
 from schemas.errors import DocumentError
 from schemas.identifiers import is_nhs_number, is_pnc_id, is_upn, judge_header
@@ -188,7 +189,7 @@ def pseudonymise_csv(
     random pseudonym and ``unlinked`` true. The target appears whole or not at all.
 
     Args:
-        source: CSV (RFC 4180) in UTF-8 with a header.
+        source: CSV (RFC 4180) in UTF-8 with a header, gzipped or not.
         target: The new file; replaced where it exists.
         id_column: The column that holds the identifier.
         id_type: What kind of identifier it is.
@@ -200,38 +201,30 @@ def pseudonymise_csv(
             is named as names, addresses and the like are, ``ragged_row``, ``not_utf8`` or ``not_csv``; no
             cell is shown.
     """
-    with source.open(encoding="utf-8-sig", newline="") as text, whole_file(target) as out:
-        reader = csv.reader(text, strict=True)
-        try:
-            header = next(reader, [])
-            kept = _kept(header, id_column, drop)
-            write = csv.writer(out, lineterminator="\r\n").writerow
-            write(["person", "unlinked", *(header[index] for index in kept)])
-            where = header.index(id_column)
+    with table(source) as (header, rows), whole_file(target) as out:
+        kept = _kept(header, id_column, drop)
+        where = header.index(id_column)
+        write = csv.writer(out, lineterminator="\r\n").writerow
+        write(["person", "unlinked", *(header[index] for index in kept)])
 
-            def person(cells: list[str]) -> str | None:
-                cell = cells[where]
-                return None if cell.strip().casefold() in _NOBODY else pseudonymiser.pseudonym(cell, id_type)
+        def person(row: list[str]) -> str | None:
+            cell = row[where]
+            return None if cell.strip().casefold() in _NOBODY else pseudonymiser.pseudonym(cell, id_type)
 
-            return _copy(_even(reader, len(header)), write, kept, person)
-        except csv.Error:
-            raise DocumentError("not_csv", f"row {reader.line_num} is not CSV") from None
-        except UnicodeDecodeError:
-            raise DocumentError("not_utf8", "the file is not UTF-8") from None
+        return _copy(rows, write, kept, person)
 
 
 def _copy(
-    reader: Iterator[list[str]],
+    rows: Iterable[tuple[int, list[str]]],
     write: Callable[[list[str]], object],
     kept: list[int],
     person: Callable[[list[str]], str | None],
 ) -> Report:
     """Write every row; ``person`` gives a row's pseudonym, None where it names nobody."""
-    rows = unlinked = 0
-    bad = 0
+    count = unlinked = bad = 0
     bad_rows: list[int] = []
-    for number, row in enumerate(reader, start=2):
-        rows += 1
+    for number, row in rows:
+        count += 1
         try:
             pseudonym = person(row)
         except DocumentError:
@@ -242,19 +235,10 @@ def _copy(
         unlinked += pseudonym is None
         mark = "true" if pseudonym is None else "false"
         write([pseudonym or one_off(), mark, *[row[index] for index in kept]])
-    return Report(rows, unlinked, bad, tuple(bad_rows))
-
-
-def _even(reader: Iterator[list[str]], width: int) -> Iterator[list[str]]:
-    for number, row in enumerate(reader, start=2):
-        if len(row) != width:
-            raise DocumentError("ragged_row", f"row {number} has {len(row)} cells, the header {width}")
-        yield row
+    return Report(count, unlinked, bad, tuple(bad_rows))
 
 
 def _kept(header: list[str], id_column: str, drop: Collection[str]) -> list[int]:
-    if not header or len(set(header)) != len(header):
-        raise DocumentError("bad_header", "the file needs a header with a different name for every column")
     for name in (id_column, *drop):
         if name not in header:
             raise DocumentError("unknown_column", "the file has no such column", name)

@@ -1,0 +1,1 @@
+"""Mappings of files as others publish them to Concordat's dataset schemas."""
