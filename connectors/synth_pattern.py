@@ -42,7 +42,7 @@ def _one(operation: str, argument: Any, source: random.Random) -> str:
     if operation == "LITERAL":
         return chr(argument)
     if operation == "IN":
-        return source.choice(_class(argument))
+        return source.choice(_class(argument) or [""])
     if operation in ("MAX_REPEAT", "MIN_REPEAT"):
         least, most, tree = argument
         times = source.randint(least, min(int(most), least + _MOST))
@@ -69,4 +69,4 @@ def _class(parts: Any) -> list[str]:
             found += [chr(code) for code in range(argument[0], argument[1] + 1)]
         else:
             found += _DIGITS if str(argument) == "CATEGORY_DIGIT" else _WORD
-    return [letter for letter in _WORD if letter not in found] if negated else found
+    return [letter for letter in _WORD + _WORD.upper() if letter not in found] if negated else found

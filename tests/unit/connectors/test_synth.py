@@ -215,6 +215,24 @@ def test_a_period_that_ends_before_it_begins_is_refused() -> None:
 
 def test_a_pattern_that_cannot_be_made_up_is_named() -> None:
 
-    with pytest.raises(ValueError, match="pattern"):
-        matching(r"^(?=x)y$", random.Random(1))  # noqa: S311 - made up
+    for pattern in (r"^(?=x)y$", r"^a\bb$", "^[^0-9A-Za-z]$"):
+        with pytest.raises(ValueError, match="pattern"):
+            matching(pattern, random.Random(1))  # noqa: S311 - made up
     assert matching("^unknown$", random.Random(1)) == "unknown"  # noqa: S311 - made up
+
+
+def test_classes_and_alternatives_of_a_pattern_are_made_up() -> None:
+    source = random.Random(1)  # noqa: S311 - made up
+    for pattern in (r"^\w{2}-\d?$", "^(?:a|b)[^a-f]+$", "^x*y{2,3}$"):
+        assert len({matching(pattern, source) for _ in range(50)}) > 1
+
+
+def test_a_known_list_whose_codes_are_all_new_is_drawn_evenly() -> None:
+    value = LIBRARY["street-crime/v1"].value
+    fields = [dict(field) for field in value["fields"]]
+    fields[3]["constraints"] = {"required": True, "enum": ["new", "newer"]}
+    fields[3].pop("concordat:levels")
+    schema = table_schema.parse({**value, "fields": fields})
+    times = Counter(row["crime_type"] for row in draw(schema, 1000))
+    assert set(times) == {"new", "newer"}
+    assert min(times.values()) > 400

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -19,6 +20,12 @@ EXAMPLE = agreement.load(agreements.path("avon-somerset").read_bytes())
 
 def test_the_file_equals_the_export() -> None:
     assert export.TARGET.read_text(encoding="utf-8") == export.agreement_schema()
+
+
+def test_the_export_writes_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "TARGET", tmp_path / "schema.json")
+    export.main()
+    assert json.loads((tmp_path / "schema.json").read_text(encoding="utf-8")) == SCHEMA
 
 
 def test_the_schema_is_a_schema_and_takes_the_worked_example() -> None:

@@ -113,6 +113,7 @@ def test_the_nhs_check_digit_follows_the_published_rule() -> None:
     assert is_nhs_number("0000000000")
     assert not any(is_nhs_number(f"943476591{digit}") for digit in range(9))
     assert not is_nhs_number("943476591")
+    assert not is_nhs_number("94347659190")
 
 
 def test_a_stem_whose_check_would_be_ten_has_no_valid_nhs_number() -> None:
@@ -122,6 +123,8 @@ def test_a_stem_whose_check_would_be_ten_has_no_valid_nhs_number() -> None:
 
 def test_upn_and_pnc_letters_follow_their_rules() -> None:
     assert is_upn("B801200005001")
+    assert not is_upn("B80120000500")
+    assert not is_pnc_id("03-11985X")
     assert [letter for letter in "ABCDEFGHJKLMNPQRTUVWXYZ" if is_upn(f"{letter}801200005001")] == ["B"]
     assert is_pnc_id("2003/0011985X")
     assert is_pnc_id("03/11985X")
