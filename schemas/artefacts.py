@@ -49,9 +49,7 @@ def load(folder: Path = _HERE) -> dict[str, Artefact]:
     """
     found: dict[str, Artefact] = {}
     files = [
-        path
-        for part in ("datasets", "codelists", "hierarchies")
-        for path in sorted((folder / part).glob("*.json"))
+        path for part in ("datasets", "codelists", "hierarchies") for path in sorted((folder / part).glob("*.json"))
     ]
     for path in [*files, *sorted(folder.glob("gateways.*.yaml"))]:
         reader = strict_yaml.loads if path.suffix == ".yaml" else strict_json.loads

@@ -96,9 +96,7 @@ def _place(stack: list[_Frame], documents: list[Any], value: Any, event: Any) ->
             raise DocumentError("not_text_key", _at(event, "a key must be text"), frame.path)
         key = event.value
         if key in frame.value:
-            raise DocumentError(
-                "duplicate_key", _at(event, "a key stands twice"), f"{frame.path}/{key}"[:200]
-            )
+            raise DocumentError("duplicate_key", _at(event, "a key stands twice"), f"{frame.path}/{key}"[:200])
         frame.key = key
         return ""
     path = f"{frame.path}/{frame.key}".lstrip("/")

@@ -65,9 +65,7 @@ class Column(Strict):
         if self.type != _FRICTIONLESS_TYPE[self.kind]:
             raise ValueError(f"a column of kind {self.kind} has the type {_FRICTIONLESS_TYPE[self.kind]}")
         if self.kind in ("pseudonym", "unlinked", "date", "code", "flag") and not limits.required:
-            raise ValueError(
-                f"a column of kind {self.kind} is required: a row that does not know says so by a code"
-            )
+            raise ValueError(f"a column of kind {self.kind} is required: a row that does not know says so by a code")
         if self.kind == "pseudonym" and limits.pattern != PSEUDONYM_PATTERN:
             raise ValueError(f"a pseudonym has the pattern {PSEUDONYM_PATTERN}")
         if self.kind == "code" and (limits.enum is None) == (limits.pattern is None):

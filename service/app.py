@@ -71,14 +71,16 @@ def build(
     database = Database(settings.database)
     database.migrate()
     store = Store(database)
-    release_key, token_key, log_key = (signing_key(settings.keys / f"{name}.pem") for name in ("release", "token", "log"))
+    release_key, token_key, log_key = (
+        signing_key(settings.keys / f"{name}.pem") for name in ("release", "token", "log")
+    )
     lake = Lake(settings.lake)
     engine = DuckDBEngine(
         settings.lake,
         memory_limit=settings.engine_memory,
         threads=settings.engine_threads,
         temp_dir=settings.spool / "engine",
-        deadline=settings.engine_deadline,
+        deadline_seconds=settings.engine_deadline,
     )
     registry = Registry(settings.issuer, known if known is not None else artefacts.load())
     catalogue = Catalogue(registry)

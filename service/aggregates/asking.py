@@ -37,7 +37,16 @@ from service.aggregates.intents import (
 from service.aggregates.ports import Binding, IntentRow, Lake, ReleaseRow, Store, Transaction
 from service.agreements.periods import current_period, period_start
 from service.agreements.standing import Current, document, library, visible
-from service.audit.entry import AgreementRef, Charge, CheckedReason, Entry, Kind, Screen, check_reason, format_time
+from service.audit.entry import (
+    AgreementRef,
+    Charge,
+    CheckedReason,
+    Entry,
+    Kind,
+    Screen,
+    check_reason,
+    format_time,
+)
 from service.audit.entry import Caller as EntryCaller
 from service.audit.entry import Decision as EntryDecision
 from service.budget.caps import Caps, caps
@@ -152,7 +161,12 @@ class Asking:
         period = current_period(case.found, case.now)
         key = account(case.found.row.id, unit(case.plan), period=period, party=case.caller.party)
         return made | releases.preview(
-            question, case.found.agreement, limits, case.caller.party, spent=tx.ledger.spent(key), repeat=repeat
+            question,
+            case.found.agreement,
+            limits,
+            case.caller.party,
+            spent=tx.ledger.spent(key),
+            repeat=repeat,
         )
 
     # --- ask
@@ -187,7 +201,8 @@ class Asking:
         bound = tx.answers.binding(scope)
         if bound is not None and bound.digest != body_digest:
             raise Conflict(
-                "this Idempotency-Key was used with another request; take a new key", code="idempotency_key_reused"
+                "this Idempotency-Key was used with another request; take a new key",
+                code="idempotency_key_reused",
             )
         if not case.decision.allowed:
             words = "; ".join(item.words for item in case.decision.reasons)
@@ -261,9 +276,7 @@ class Asking:
                     "weighed": list(case.decision.weighed),
                 },
             )
-        index = self._log(
-            tx, Kind.CHARGED, case, charge=Charge(charge.intent, period, charge.rho_nano, 0, charge.unit)
-        )
+        index = self._log(tx, Kind.CHARGED, case, charge=Charge(charge.intent, period, charge.rho_nano, 0, charge.unit))
         row = IntentRow(
             id=charge.intent,
             agreement=found.row.id,
@@ -365,7 +378,11 @@ class Asking:
         return done
 
     def refused(
-        self, caller: Caller, agreement_id: str, error: ConcordatError, request: AggregateRequest | None = None
+        self,
+        caller: Caller,
+        agreement_id: str,
+        error: ConcordatError,
+        request: AggregateRequest | None = None,
     ) -> None:
         """Log a refusal; with the request where it could be read, without its reason."""
         decision = getattr(error, "decision", None) or {}

@@ -39,7 +39,9 @@ def resolve_spend(spend: Spend, party: str, caps: Caps) -> PricedSpend:
     raise RuntimeError("a spend is one of share, within, epsilon")
 
 
-def ask_price(request: AggregateRequest, plan: EffectivePlan, spend: PricedSpend, agreement: Agreement) -> Question:
+def ask_price(
+    request: AggregateRequest, plan: EffectivePlan, spend: PricedSpend, agreement: Agreement
+) -> Question:
     """Price a plan."""
     delta = agreement.privacy.budget.delta_conversion
     return Question(request, plan, spend, price_plan(plan, spend, delta))

@@ -45,7 +45,7 @@ class IntentRow:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRow:
-    """A stored release; ``body`` is its canonical JSON, signature included; ``index`` that of its entry."""
+    """A stored release; ``body`` is its canonical JSON, signature included; ``log_index`` that of its entry."""
 
     id: str
     intent: str
@@ -56,7 +56,7 @@ class ReleaseRow:
     rho_nano: int
     body: str
     digest: str
-    index: int
+    log_index: int
     released_at: str
 
 

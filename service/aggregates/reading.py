@@ -38,7 +38,7 @@ class Reading:
         with self.store.read() as tx:
             held = tx.answers.release(release_id)
             latest = tx.log.latest_checkpoint()
-        unseen = held is None or latest is None or held.index >= latest[0]
+        unseen = held is None or latest is None or held.log_index >= latest[0]
         if held is None or unseen or held.agreement != agreement_id or held.party != caller.party:
             raise NotFound("there is no such release of your party")
         body: dict[str, Any] = json.loads(held.body)
@@ -67,7 +67,7 @@ class Reading:
             rows = tx.answers.releases(agreement_id, caller.party, limit, before)
             latest = tx.log.latest_checkpoint()
         size = latest[0] if latest else 0
-        return [shapes.summary(json.loads(row.body), row.released_at) for row in rows if row.index < size]
+        return [shapes.summary(json.loads(row.body), row.released_at) for row in rows if row.log_index < size]
 
     def budget(self, caller: Caller, agreement_id: str) -> dict[str, Any]:
         """Return caps, shares, what is spent and left, by whom, and when it renews.

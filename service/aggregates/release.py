@@ -54,9 +54,7 @@ def answer(question: Question, totals: Mapping[str, Sequence[int]], agreement: A
     for query in made.queries:
         values = query.mechanism.add_noise(totals[query.name], plan.cells)
         noisy[query.measure][query.part] = NoisyVector(values, query.mechanism)
-    measured = [
-        release_measure(measure, vectors, rule) for measure, vectors in zip(plan.measures, noisy, strict=True)
-    ]
+    measured = [release_measure(measure, vectors, rule) for measure, vectors in zip(plan.measures, noisy, strict=True)]
     names = [measure.name for measure in plan.measures]
     key_names = [column_name(keys) for keys in plan.by]
     rows = [
@@ -225,7 +223,10 @@ def preview(
             "share": _share(max(left, 0), share),
             "epsilon": str(epsilon_of(max(left, 0), delta)) if left > 0 else "0",
         },
-        "request_limit": {"rho": _rho(caps.requests[party]), "share": str(agreement.privacy.per_request.share)},
+        "request_limit": {
+            "rho": _rho(caps.requests[party]),
+            "share": str(agreement.privacy.per_request.share),
+        },
     }
     if made.alternatives:
         answer["alternatives"] = [
@@ -248,7 +249,11 @@ def _question(question: Question) -> dict[str, Any]:
         "by": [{"field": keys.field, "level": keys.level} for keys in plan.by],
         "filters": [filter_json(item) for item in plan.filters],
         "linked": [
-            {"dataset": link.dataset, "has": link.has, "filters": [filter_json(item) for item in link.filters]}
+            {
+                "dataset": link.dataset,
+                "has": link.has,
+                "filters": [filter_json(item) for item in link.filters],
+            }
             for link in plan.links
         ],
         "bounds": {"per_person": plan.per_person},
@@ -264,9 +269,11 @@ def filter_json(item: Any) -> dict[str, Any]:
             value = getattr(item, name)
             if hasattr(value, "isoformat"):
                 value = value.isoformat()
-            made[name] = [list(part) if isinstance(part, tuple) else part for part in value] if isinstance(
-                value, tuple
-            ) else value
+            made[name] = (
+                [list(part) if isinstance(part, tuple) else part for part in value]
+                if isinstance(value, tuple)
+                else value
+            )
     return made
 
 
@@ -333,9 +340,7 @@ def budget(
         "per_request": {"share": _plain(privacy.per_request.share)},
         **ledgers["person"],
         "ledgers": {name: ledger for name, ledger in ledgers.items() if name != "person"},
-        "sources": {
-            source: {agreement: _rho(rho) for agreement, rho in by.items()} for source, by in sources.items()
-        },
+        "sources": {source: {agreement: _rho(rho) for agreement, rho in by.items()} for source, by in sources.items()},
     }
 
 
@@ -346,7 +351,10 @@ def _ledger(
     return {
         "spent": _amount(used, delta),
         "remaining": _amount(max(caps.period - used, 0), delta),
-        "lifetime": {"spent": _amount(lifetime, delta), "remaining": _amount(max(caps.lifetime - lifetime, 0), delta)},
+        "lifetime": {
+            "spent": _amount(lifetime, delta),
+            "remaining": _amount(max(caps.lifetime - lifetime, 0), delta),
+        },
         "shares": {
             party: {
                 "share": _plain(share),

@@ -85,9 +85,7 @@ class Catalogue:
             raise NotFound("the agreement has no such dataset")
         return self._dataset(tx, caller, found.agreement, found.library, name, whole=True)
 
-    def visibility(
-        self, tx: Transaction, caller: Caller
-    ) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    def visibility(self, tx: Transaction, caller: Caller) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
         """Return the agreements of the caller's party, and the datasets it supplies or ever supplied under them."""
         agreements: list[str] = []
         supplied: set[tuple[str, str]] = set()
@@ -98,9 +96,7 @@ class Catalogue:
                     continue
                 if row.id not in agreements:
                     agreements.append(row.id)
-                supplied |= {
-                    (row.id, name) for name, entry in read.datasets.items() if entry.supplier == caller.party
-                }
+                supplied |= {(row.id, name) for name, entry in read.datasets.items() if entry.supplier == caller.party}
         return tuple(agreements), tuple(sorted(supplied))
 
     def _is_party(self, tx: Transaction, caller: Caller, agreement_id: str) -> bool:
@@ -113,7 +109,14 @@ class Catalogue:
         return signed[-1] if signed else None
 
     def _dataset(
-        self, tx: CatalogueTransaction, caller: Caller, agreement: Agreement, artefacts: Library, name: str, *, whole: bool
+        self,
+        tx: CatalogueTransaction,
+        caller: Caller,
+        agreement: Agreement,
+        artefacts: Library,
+        name: str,
+        *,
+        whole: bool,
     ) -> dict[str, Any]:
         entry: Dataset = agreement.datasets[name]
         schema = artefacts.schema(entry.schema_)
@@ -162,4 +165,3 @@ def _field(column: Column, artefacts: Library) -> dict[str, Any]:
             level: list(artefacts.hierarchy(hierarchy).keys) for level, hierarchy in column.levels.items()
         }
     return made
-

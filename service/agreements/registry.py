@@ -43,9 +43,7 @@ class Registry:
     broker: str
     artefacts: Mapping[str, Artefact]
 
-    def register(
-        self, tx: Transaction, caller: Caller, value: Any, agreement: Agreement, now: datetime
-    ) -> VersionRow:
+    def register(self, tx: Transaction, caller: Caller, value: Any, agreement: Agreement, now: datetime) -> VersionRow:
         """Register a version.
 
         Args:
@@ -72,9 +70,7 @@ class Registry:
         if row is None:
             budget = agreement.privacy.budget
             every = value["privacy"]["budget"]["every"]
-            tx.agreements.add_agreement(
-                AgreementRow(agreement.id, budget.from_.isoformat(), every, 0, None, None)
-            )
+            tx.agreements.add_agreement(AgreementRow(agreement.id, budget.from_.isoformat(), every, 0, None, None))
         for name in agreement.pins:
             if name in self.artefacts:
                 made = self.artefacts[name]
@@ -97,9 +93,7 @@ class Registry:
     def _check_fit(self, agreement: Agreement) -> None:
         found = findings(agreement, Library(self.artefacts))
         if found:
-            raise Malformed(
-                "the agreement does not fit the artefacts it pins", code="incoherent", findings=found
-            )
+            raise Malformed("the agreement does not fit the artefacts it pins", code="incoherent", findings=found)
 
     def _check_succession(self, store: AgreementStore, agreement: Agreement) -> AgreementRow | None:
         row = store.agreement(agreement.id)
@@ -183,9 +177,7 @@ class Registry:
         tx.agreements.set_suspended(agreement_id, None)
         self._log(tx, caller, Kind.RESUMED, version, now, {})
 
-    def terminate(
-        self, tx: Transaction, caller: Caller, agreement_id: str, confirmation: str, now: datetime
-    ) -> None:
+    def terminate(self, tx: Transaction, caller: Caller, agreement_id: str, confirmation: str, now: datetime) -> None:
         """End an agreement for good, on a supplier's signed confirmation. Nothing is answered or taken after it.
 
         Args:
@@ -208,9 +200,7 @@ class Registry:
         tx.agreements.set_terminated(agreement_id, timestamp(now))
         self._log(tx, caller, Kind.TERMINATED, version, now, {})
 
-    def status(
-        self, store: AgreementStore, agreement_id: str, version: int | None, now: datetime
-    ) -> dict[str, Any]:
+    def status(self, store: AgreementStore, agreement_id: str, version: int | None, now: datetime) -> dict[str, Any]:
         """Return what a party sees of a version: the document, who has signed, whether it is in force.
 
         Raises:
@@ -222,9 +212,7 @@ class Registry:
         if row is None or found is None:
             raise NotFound("there is no such agreement or version")
         signed = fully_signed(store, found, versions, self.broker)
-        newest_signed = next(
-            (v for v in reversed(versions) if fully_signed(store, v, versions, self.broker)), None
-        )
+        newest_signed = next((v for v in reversed(versions) if fully_signed(store, v, versions, self.broker)), None)
         state = standing(row, document(found.document), now.date(), signed=signed)
         superseded = state.in_force and newest_signed is not None and newest_signed.version != found.version
         held = store.signatures(agreement_id, found.version)
@@ -236,12 +224,9 @@ class Registry:
             "standing": "superseded" if superseded else state.code,
             "registered": found.registered_at,
             "signatures": [
-                {"party": s.party, "key": s.thumbprint, "signed": s.signed_at, "signature": s.jws}
-                for s in held
+                {"party": s.party, "key": s.thumbprint, "signed": s.signed_at, "signature": s.jws} for s in held
             ],
-            "unsigned": sorted(
-                required_signers(store, found, versions, self.broker) - {s.party for s in held}
-            ),
+            "unsigned": sorted(required_signers(store, found, versions, self.broker) - {s.party for s in held}),
             "document": json.loads(found.document),
         }
 
@@ -287,9 +272,7 @@ def termination_payload(agreement: str, digest_: str, broker: str) -> dict[str, 
     }
 
 
-def enrol(
-    tx: Transaction, party: str, name: str, kind: str, key: PinnedKey, now: datetime, nonce: str
-) -> None:
+def enrol(tx: Transaction, party: str, name: str, kind: str, key: PinnedKey, now: datetime, nonce: str) -> None:
     """Enrol a party and pin its signing key: the operator's act, out of band.
 
     Raises:

@@ -58,17 +58,13 @@ def document(text: str) -> Agreement:
 def signature_holds(jws: str, jwk: str, text: str, broker: str) -> bool:
     """Whether a signature fits a stored document and a key; cached, as none of the arguments can change."""
     try:
-        verify(
-            signature_payload(json.loads(text), broker), jws, public_key(json.loads(jwk)), typ=SIGNATURE_TYPE
-        )
+        verify(signature_payload(json.loads(text), broker), jws, public_key(json.loads(jwk)), typ=SIGNATURE_TYPE)
     except DocumentError:
         return False
     return True
 
 
-def required_signers(
-    store: AgreementStore, version: VersionRow, versions: list[VersionRow], broker: str
-) -> set[str]:
+def required_signers(store: AgreementStore, version: VersionRow, versions: list[VersionRow], broker: str) -> set[str]:
     """Return who must sign: every party of this version and of the one in force before it."""
     needed = {party.id for party in document(version.document).parties}
     for earlier in reversed([row for row in versions if row.version < version.version]):
@@ -142,9 +138,7 @@ def standing(row: AgreementRow, agreement: Agreement, today: date, *, signed: bo
     if today > agreement.period.end:
         return Standing("agreement_expired", f"the agreement ended on {agreement.period.end}")
     if today > agreement.period.review_by:
-        return Standing(
-            "agreement_review_overdue", f"the agreement was to be reviewed by {agreement.period.review_by}"
-        )
+        return Standing("agreement_review_overdue", f"the agreement was to be reviewed by {agreement.period.review_by}")
     return IN_FORCE
 
 

@@ -28,14 +28,17 @@ _BODY = {
 }
 _KEY = {
     "parameters": [
-        {"name": "Idempotency-Key", "in": "header", "required": True, "schema": {"type": "string", "maxLength": 128}}
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": True,
+            "schema": {"type": "string", "maxLength": 128},
+        }
     ]
 }
 
 
-async def _request(
-    request: Request, broker: Broker, caller: Caller, agreement: str
-) -> AggregateRequest:
+async def _request(request: Request, broker: Broker, caller: Caller, agreement: str) -> AggregateRequest:
     """Read the request; a malformed one is logged before it is refused."""
     try:
         _, value = await bodies.read_json(request, broker.settings.max_request_bytes)
@@ -102,9 +105,7 @@ def releases(
 
 
 @router.get("/releases/{release}", summary="One released answer")
-def release(
-    agreement: str, release: str, request: Request, broker: Annotated[Broker, Depends(of)]
-) -> Response:
+def release(agreement: str, release: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> Response:
     """A release as it was stored, signature and all; as JSON, CSV or Arrow by ``Accept``."""
     caller = broker.caller(request)
     accept = tables.accepted(request.headers.get("accept"))

@@ -69,9 +69,7 @@ def agreement(agreement: str, request: Request, broker: Annotated[Broker, Depend
 
 
 @router.get("/{agreement}/versions/{version}", summary="One version")
-def version(
-    agreement: str, version: int, request: Request, broker: Annotated[Broker, Depends(of)]
-) -> dict[str, Any]:
+def version(agreement: str, version: int, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
     """One version, in force or not."""
     caller = broker.caller(request)
     with broker.store.read() as tx:
@@ -84,9 +82,7 @@ def version(
     summary="Sign a version",
     openapi_extra=_json_body(signature={"type": "string", "description": "detached JWS (EdDSA)"}),
 )
-async def sign(
-    agreement: str, version: int, request: Request, broker: Annotated[Broker, Depends(of)]
-) -> JSONResponse:
+async def sign(agreement: str, version: int, request: Request, broker: Annotated[Broker, Depends(of)]) -> JSONResponse:
     """Take the caller's party's detached JWS over a version."""
     caller = await run_in_threadpool(broker.caller, request)
     signature = await _text_member(request, broker, "signature")
@@ -144,9 +140,7 @@ def datasets(agreement: str, request: Request, broker: Annotated[Broker, Depends
 
 
 @router.get("/{agreement}/datasets/{dataset}", summary="One dataset")
-def dataset(
-    agreement: str, dataset: str, request: Request, broker: Annotated[Broker, Depends(of)]
-) -> dict[str, Any]:
+def dataset(agreement: str, dataset: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
     """A dataset's fields, code lists, periods covered, and what the caller may do with it."""
     caller = broker.caller(request)
     with broker.store.read() as tx:
@@ -159,5 +153,3 @@ async def _text_member(request: Request, broker: Broker, name: str) -> str:
         raise Malformed(f"send an object with the one member {name}, a text", code="malformed")
     text: str = value[name]
     return text
-
-

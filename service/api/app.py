@@ -65,7 +65,9 @@ async def _checkpoints(broker: Broker) -> None:
 
 
 def _count(app: FastAPI, broker: Broker) -> None:
-    requests = Counter("concordat_requests", "Requests by route and status", ["route", "status"], registry=broker.metrics)
+    requests = Counter(
+        "concordat_requests", "Requests by route and status", ["route", "status"], registry=broker.metrics
+    )
 
     @app.middleware("http")
     async def _headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:

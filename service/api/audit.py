@@ -24,12 +24,14 @@ def _terms(broker: Broker, caller: Caller, **fields: Any) -> SearchTerms:
     """Return search terms narrowed to what the caller's party may see."""
     with broker.store.read() as tx:
         agreements, datasets = broker.catalogue.visibility(tx, caller)
-    return SearchTerms(
-        **fields, visible_to=caller.party, visible_agreements=agreements, visible_datasets=datasets
-    )
+    return SearchTerms(**fields, visible_to=caller.party, visible_agreements=agreements, visible_datasets=datasets)
 
 
-@router.get("/entries", summary="Search the log", responses={200: {"content": {"text/csv": {}, "application/x-ndjson": {}}}})
+@router.get(
+    "/entries",
+    summary="Search the log",
+    responses={200: {"content": {"text/csv": {}, "application/x-ndjson": {}}}},
+)
 def entries(
     request: Request,
     broker: Annotated[Broker, Depends(of)],

@@ -72,7 +72,12 @@ def malformed(error: DocumentError) -> Malformed:
 
 
 def _finding(item: Finding) -> dict[str, Any]:
-    made: dict[str, Any] = {"rule": item.rule, "column": item.column, "count": item.count, "rows": list(item.rows)}
+    made: dict[str, Any] = {
+        "rule": item.rule,
+        "column": item.column,
+        "count": item.count,
+        "rows": list(item.rows),
+    }
     if item.detail:
         made["detail"] = item.detail
     return made

@@ -49,9 +49,7 @@ def _caps(epsilon: Decimal, lifetime: Decimal, delta: Decimal) -> tuple[int, int
 def caps(agreement: Agreement) -> Caps:
     """Return an agreement's caps."""
     privacy: Privacy = agreement.privacy
-    period, lifetime = _caps(
-        privacy.budget.epsilon, privacy.lifetime.epsilon, privacy.budget.delta_conversion
-    )
+    period, lifetime = _caps(privacy.budget.epsilon, privacy.lifetime.epsilon, privacy.budget.delta_conversion)
     shares = {party: part(period, share) for party, share in privacy.shares.items()}
     requests = {party: part(share, privacy.per_request.share) for party, share in shares.items()}
     return Caps(period, lifetime, shares, requests)

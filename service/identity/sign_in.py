@@ -56,9 +56,7 @@ class SignIn:
         made = self.issue(tx, client, asked, now, self.token_life)
         return made, " ".join(sorted(asked))
 
-    def issue(
-        self, tx: Transaction, client: ClientRow, roles: frozenset[Role], now: datetime, life: timedelta
-    ) -> str:
+    def issue(self, tx: Transaction, client: ClientRow, roles: frozenset[Role], now: datetime, life: timedelta) -> str:
         """Issue a token without an assertion, as the operator does for people; logged all the same."""
         caller = Caller(client.id, client.party, roles)
         tx.log.append(

@@ -57,12 +57,7 @@ def _grant(path: str, agreement: Agreement, grant: Grant, schema: TableSchema) -
                 for level in levels
                 if level not in known
             ]
-            if (
-                part == "group_by"
-                and column is not None
-                and column.kind == "code"
-                and not column.constraints.enum
-            ):
+            if part == "group_by" and column is not None and column.kind == "code" and not column.constraints.enum:
                 words = f"{name} has no closed list, so its keys are not public"
                 found.append(Finding("keys_not_public", f"{path}/{part}/{name}", detail=words))
     for name, codes in grant.rows.items():
@@ -76,14 +71,10 @@ def _grant(path: str, agreement: Agreement, grant: Grant, schema: TableSchema) -
     for kind in ("sum", "mean"):
         for name in getattr(grant.measure, kind):
             if name not in columns or columns[name].kind not in ("integer", "decimal"):
-                found.append(
-                    Finding("not_a_number", f"{path}/measure/{kind}", detail=f"{name} is no number column")
-                )
+                found.append(Finding("not_a_number", f"{path}/measure/{kind}", detail=f"{name} is no number column"))
     if schema.privacy_unit == "record":
         if grant.measure.persons:
-            found.append(
-                Finding("no_persons", f"{path}/measure/persons", detail="a record dataset has no persons")
-            )
+            found.append(Finding("no_persons", f"{path}/measure/persons", detail="a record dataset has no persons"))
         if grant.link:
             found.append(Finding("not_linkable", f"{path}/link", detail="a record dataset is never linkable"))
     for other in grant.link:

@@ -120,9 +120,7 @@ def _plan(
     """Return the plan under one grant and the clauses of linked grants; failures tell what it does not cover."""
     dataset = agreement.datasets[request.dataset]
     schema = library.schema(dataset.schema_)
-    date_levels = {
-        item.field: _level(item, schema, grant.group_by.get(item.field, ())) for item in request.by
-    }
+    date_levels = {item.field: _level(item, schema, grant.group_by.get(item.field, ())) for item in request.by}
     kept = _filters(request.where, schema, grant, library, failures, date_levels)
     by = _groupings(request.by, schema, grant, kept, library, failures)
     measures = tuple(_measure(item, schema, grant, failures) for item in request.measures)
@@ -195,9 +193,7 @@ def _filters(
             # grouping a date needs from and to; whoever may group by month may name whole months
             levels.append(grouped[condition.field])
         if not levels:
-            failures.refuse(
-                True, f"filter_by/{condition.field}", f"no grant covers filtering by {condition.field}"
-            )
+            failures.refuse(True, f"filter_by/{condition.field}", f"no grant covers filtering by {condition.field}")
             continue
         column = schema.column(condition.field)
         item = filters.build(condition, column, levels, library, failures.refuse)
@@ -245,9 +241,7 @@ def _measure(item: Measure, schema: TableSchema, grant: Grant, failures: _Failur
     if item.of is None:
         if not allowed:
             said_no = item.kind in grant.measure.model_fields_set
-            failures.refuse(
-                not said_no, f"measure/{item.kind}", f"the grant does not let {item.kind} be measured"
-            )
+            failures.refuse(not said_no, f"measure/{item.kind}", f"the grant does not let {item.kind} be measured")
             return None
         return Measured(item.kind)
     if item.of not in allowed:

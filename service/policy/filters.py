@@ -64,12 +64,7 @@ def _dates(
     condition: Condition, column: Column, levels: Sequence[str], clause: str, refuse: Refuse
 ) -> DateFilter | None:
     first, last = condition.from_, condition.to
-    if (
-        condition.in_ is not None
-        or condition.is_ is not None
-        or isinstance(first, int)
-        or isinstance(last, int)
-    ):
+    if condition.in_ is not None or condition.is_ is not None or isinstance(first, int) or isinstance(last, int):
         raise Malformed(f"{column.name} is a date: filter it with from and to", code="wrong_operator")
     if not any(_aligned(first, last, level) for level in levels):
         words = f"{column.name} may be filtered by whole {_list(levels)}: from a first day to a last day"
@@ -106,12 +101,7 @@ def _numbers(condition: Condition, column: Column, level: str, library: Library)
     low, high = column.bounds
     if level == AS_IS:
         first, last = condition.from_, condition.to
-        if (
-            condition.in_ is not None
-            or condition.is_ is not None
-            or isinstance(first, date)
-            or isinstance(last, date)
-        ):
+        if condition.in_ is not None or condition.is_ is not None or isinstance(first, date) or isinstance(last, date):
             raise Malformed(f"{column.name} is a number: filter it with from and to", code="wrong_operator")
         return NumberFilter(column.name, ((low if first is None else first, high if last is None else last),))
     if condition.in_ is None:

@@ -68,9 +68,7 @@ def _numbers(column: Column, level: str, own: Filter | None, library: Library) -
     low, high = column.bounds
     if level == AS_IS:
         if high - low >= _MAX_SINGLE_NUMBERS:
-            raise Malformed(
-                f"{column.name} has too many numbers to group by one by one", code="too_many_cells"
-            )
+            raise Malformed(f"{column.name} has too many numbers to group by one by one", code="too_many_cells")
         bands = [(str(number), number, number) for number in range(low, high + 1)]
     else:
         hierarchy = library.hierarchy(column.levels[level])

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, insert, select, text, update
 
 from service.aggregates.ports import Binding, IntentRow, ReleaseRow, VersionName
 from service.storage import tables
 
+_BINDING = tables.table(tables.Idempotency)
+_EXTRACT = tables.table(tables.Extract)
+_INTENT = tables.table(tables.Intent)
+_RELEASE = tables.table(tables.Release)
+_VERSION = tables.table(tables.DataVersion)
 _NEVER = VersionName("none", -1)
 _ADD_RELEASE = text(
-    'INSERT INTO release (id, intent, agreement, party, dataset, identity, rho_nano, body, digest, "index", released_at) '
-    "VALUES (:id, :intent, :agreement, :party, :dataset, :identity, :rho_nano, :body, :digest, :index, :released_at) "
+    "INSERT INTO release (id, intent, agreement, party, dataset, identity, rho_nano, body, digest, log_index, released_at) "
+    "VALUES (:id, :intent, :agreement, :party, :dataset, :identity, :rho_nano, :body, :digest, :log_index, :released_at) "
     "ON CONFLICT (intent) DO NOTHING"
 )
 
@@ -25,11 +30,11 @@ class AnswerStore:
 
     def data_version(self, agreement: str, dataset: str) -> VersionName:
         """Return a dataset's data version."""
-        version = tables.DataVersion
+        version = _VERSION.c
         query = (
             select(version.name, version.lake_version)
             .where(version.agreement == agreement, version.dataset == dataset)
-            .order_by(version.sequence.desc())  # type: ignore[attr-defined]
+            .order_by(version.sequence.desc())
             .limit(1)
         )
         row = self._connection.execute(query).first()
@@ -37,7 +42,7 @@ class AnswerStore:
 
     def covered(self, agreement: str, dataset: str) -> list[tuple[str, str]]:
         """Return the periods declared as covered, merged."""
-        extract = tables.Extract
+        extract = _EXTRACT.c
         query = (
             select(extract.covers_from, extract.covers_to)
             .where(extract.agreement == agreement, extract.dataset == dataset, extract.state == "committed")
@@ -54,10 +59,14 @@ class AnswerStore:
 
     def binding(self, scope: tuple[str, str, str, str, str]) -> Binding | None:
         """Return what an idempotency key is bound to."""
-        held = tables.Idempotency
+        held = _BINDING.c
         party, client, route, agreement, key = scope
         query = select(held.digest, held.subject).where(
-            held.party == party, held.client == client, held.route == route, held.agreement == agreement, held.key == key
+            held.party == party,
+            held.client == client,
+            held.route == route,
+            held.agreement == agreement,
+            held.key == key,
         )
         row = self._connection.execute(query).first()
         return Binding(*row) if row else None
@@ -66,7 +75,7 @@ class AnswerStore:
         """Bind an idempotency key."""
         party, client, route, agreement, key = scope
         self._connection.execute(
-            insert(tables.Idempotency),
+            insert(_BINDING),
             {
                 "party": party, "client": client, "route": route, "agreement": agreement, "key": key,
                 "digest": binding.digest, "subject": binding.subject, "at": at,
@@ -75,23 +84,21 @@ class AnswerStore:
 
     def add_intent(self, row: IntentRow) -> None:
         """Add an intent."""
-        self._connection.execute(
-            insert(tables.Intent), {name: getattr(row, name) for name in IntentRow.__dataclass_fields__}
-        )
+        self._connection.execute(insert(_INTENT), {name: getattr(row, name) for name in IntentRow.__dataclass_fields__})
 
     def intent(self, intent: str) -> IntentRow | None:
         """Return an intent."""
-        row = self._connection.execute(select(tables.Intent).where(tables.Intent.id == intent)).mappings().first()
+        row = self._connection.execute(select(_INTENT).where(_INTENT.c.id == intent)).mappings().first()
         return IntentRow(**row) if row else None
 
     def open_intents(self) -> list[str]:
         """Return the ids of open intents."""
-        query = select(tables.Intent.id).where(tables.Intent.state == "open").order_by(tables.Intent.created_at)
+        query = select(_INTENT.c.id).where(_INTENT.c.state == "open").order_by(_INTENT.c.created_at)
         return [row[0] for row in self._connection.execute(query)]
 
     def set_intent_state(self, intent: str, state: str) -> None:
         """Move an intent on."""
-        self._connection.execute(update(tables.Intent).where(tables.Intent.id == intent).values(state=state))
+        self._connection.execute(update(_INTENT).where(_INTENT.c.id == intent).values(state=state))
 
     def add_release(self, row: ReleaseRow) -> bool:
         """Store the release of an intent; False where it has one."""
@@ -100,34 +107,34 @@ class AnswerStore:
 
     def release_of(self, intent: str) -> ReleaseRow | None:
         """Return an intent's release."""
-        return self._one(tables.Release.intent == intent)
+        return self._one(_RELEASE.c.intent == intent)
 
     def release(self, release: str) -> ReleaseRow | None:
         """Return a release by id."""
-        return self._one(tables.Release.id == release)
+        return self._one(_RELEASE.c.id == release)
 
     def releases(self, agreement: str, party: str, limit: int, before: str | None) -> list[ReleaseRow]:
         """Return a party's releases, the newest first."""
-        release = tables.Release
-        query = select(release).where(release.agreement == agreement, release.party == party)
+        release = _RELEASE.c
+        query = select(_RELEASE).where(release.agreement == agreement, release.party == party)
         if before is not None:
             held = self.release(before)
-            query = query.where(release.index < (held.index if held else 0))
-        query = query.order_by(release.index.desc()).limit(limit)  # type: ignore[attr-defined]
+            query = query.where(release.log_index < (held.log_index if held else 0))
+        query = query.order_by(release.log_index.desc()).limit(limit)
         return [ReleaseRow(**row) for row in self._connection.execute(query).mappings()]
 
     def best_release(self, agreement: str, identity: str) -> ReleaseRow | None:
         """Return the release of this question with the largest rho."""
-        release = tables.Release
+        release = _RELEASE.c
         query = (
-            select(release)
+            select(_RELEASE)
             .where(release.agreement == agreement, release.identity == identity)
-            .order_by(release.rho_nano.desc(), release.index)  # type: ignore[attr-defined]
+            .order_by(release.rho_nano.desc(), release.log_index)
             .limit(1)
         )
         row = self._connection.execute(query).mappings().first()
         return ReleaseRow(**row) if row else None
 
-    def _one(self, condition: object) -> ReleaseRow | None:
-        row = self._connection.execute(select(tables.Release).where(condition)).mappings().first()  # type: ignore[call-overload]
+    def _one(self, condition: ColumnElement[bool]) -> ReleaseRow | None:
+        row = self._connection.execute(select(_RELEASE).where(condition)).mappings().first()
         return ReleaseRow(**row) if row else None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, insert, select, text, update
 
 from service.identity.ports import ClientRow
-from service.storage.tables import Client, SeenAssertion
+from service.storage.tables import Client, SeenAssertion, table
 
+_CLIENT = table(Client)
+_SEEN = table(SeenAssertion)
 _USE = text(
     "INSERT INTO seen_assertion (client, jti, expires_at) VALUES (:client, :jti, :expires) "
     "ON CONFLICT (client, jti) DO NOTHING"
@@ -21,13 +23,13 @@ class ClientStore:
 
     def client(self, client_id: str) -> ClientRow | None:
         """Return a client."""
-        row = self._connection.execute(select(Client).where(Client.id == client_id)).mappings().first()
+        row = self._connection.execute(select(_CLIENT).where(_CLIENT.c.id == client_id)).mappings().first()
         return ClientRow(**row) if row else None
 
     def add(self, row: ClientRow) -> None:
         """Add a client."""
         self._connection.execute(
-            insert(Client),
+            insert(_CLIENT),
             {
                 "id": row.id, "party": row.party, "roles": row.roles, "jwk": row.jwk,
                 "created_at": row.created_at, "disabled_at": row.disabled_at,
@@ -36,10 +38,10 @@ class ClientStore:
 
     def disable(self, client_id: str, at: str) -> None:
         """Disable a client."""
-        self._connection.execute(update(Client).where(Client.id == client_id).values(disabled_at=at))
+        self._connection.execute(update(_CLIENT).where(_CLIENT.c.id == client_id).values(disabled_at=at))
 
     def use_assertion(self, client_id: str, jti: str, expires_at: int, now: int) -> bool:
         """Remember a ``jti``; False where it was used before."""
-        self._connection.execute(delete(SeenAssertion).where(SeenAssertion.expires_at < now))
+        self._connection.execute(delete(_SEEN).where(_SEEN.c.expires_at < now))
         values = {"client": client_id, "jti": jti, "expires": expires_at}
         return self._connection.execute(_USE, values).rowcount == 1

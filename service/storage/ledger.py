@@ -5,11 +5,12 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, insert, select, text
 
 from service.budget.ledger import ChargeRequest, Posting
-from service.storage.tables import Account, Charge, ChargeSource
+from service.storage.tables import Account, Charge, ChargeSource, table
 
-_OPEN = text(
-    "INSERT INTO account (key, rho_nano, delta_e18) VALUES (:key, 0, 0) ON CONFLICT (key) DO NOTHING"
-)
+_ACCOUNT = table(Account)
+_CHARGE = table(Charge)
+_SOURCE = table(ChargeSource)
+_OPEN = text("INSERT INTO account (key, rho_nano, delta_e18) VALUES (:key, 0, 0) ON CONFLICT (key) DO NOTHING")
 _ADD = text(
     "UPDATE account SET rho_nano = rho_nano + :rho, delta_e18 = delta_e18 + :delta "
     "WHERE key = :key AND rho_nano + :rho <= :cap"
@@ -27,17 +28,17 @@ class LedgerStore:
         made = {}
         for name, after in (("lifetime", ""), ("period", since)):
             query = (
-                select(func.sum(ChargeSource.rho_nano))
-                .where(ChargeSource.source.in_(sources))  # type: ignore[attr-defined]
-                .where(ChargeSource.agreement != agreement, ChargeSource.at >= after)
-                .group_by(ChargeSource.source)
+                select(func.sum(_SOURCE.c.rho_nano))
+                .where(_SOURCE.c.source.in_(sources))
+                .where(_SOURCE.c.agreement != agreement, _SOURCE.c.at >= after)
+                .group_by(_SOURCE.c.source)
             )
             made[name] = max((int(row[0]) for row in self._connection.execute(query)), default=0)
         return made
 
     def spent(self, key: str) -> int:
         """Return an account's nano-rho; 0 where it was never posted to."""
-        found = self._connection.execute(select(Account.rho_nano).where(Account.key == key)).scalar()
+        found = self._connection.execute(select(_ACCOUNT.c.rho_nano).where(_ACCOUNT.c.key == key)).scalar()
         return int(found or 0)
 
     def post(self, charge: ChargeRequest, postings: tuple[Posting, ...]) -> Posting | None:
@@ -53,7 +54,7 @@ class LedgerStore:
             if self._connection.execute(_ADD, values).rowcount != 1:
                 return posting
         self._connection.execute(
-            insert(Charge),
+            insert(_CHARGE),
             {
                 "intent": charge.intent, "agreement": charge.agreement, "version": charge.version,
                 "party": charge.party, "unit": charge.unit, "period": charge.period,
@@ -61,7 +62,7 @@ class LedgerStore:
             },
         )  # fmt: skip
         self._connection.execute(
-            insert(ChargeSource),
+            insert(_SOURCE),
             [
                 {"intent": charge.intent, "source": source, "agreement": charge.agreement,
                  "rho_nano": charge.rho_nano, "at": charge.at}
@@ -73,19 +74,19 @@ class LedgerStore:
     def by_party(self, agreement: str, unit: str, period: int) -> dict[str, int]:
         """Return what each party spent in a period."""
         query = (
-            select(Charge.party, func.sum(Charge.rho_nano))
-            .where(Charge.agreement == agreement, Charge.unit == unit, Charge.period == period)
-            .group_by(Charge.party)
+            select(_CHARGE.c.party, func.sum(_CHARGE.c.rho_nano))
+            .where(_CHARGE.c.agreement == agreement, _CHARGE.c.unit == unit, _CHARGE.c.period == period)
+            .group_by(_CHARGE.c.party)
         )
         return {row[0]: int(row[1]) for row in self._connection.execute(query)}
 
     def by_source(self, agreement: str) -> dict[str, dict[str, int]]:
         """Return, for each source this agreement touched, what each agreement has spent on it."""
-        own = select(ChargeSource.source).where(ChargeSource.agreement == agreement).distinct()
+        own = select(_SOURCE.c.source).where(_SOURCE.c.agreement == agreement).distinct()
         query = (
-            select(ChargeSource.source, ChargeSource.agreement, func.sum(ChargeSource.rho_nano))
-            .where(ChargeSource.source.in_(own))  # type: ignore[attr-defined]
-            .group_by(ChargeSource.source, ChargeSource.agreement)
+            select(_SOURCE.c.source, _SOURCE.c.agreement, func.sum(_SOURCE.c.rho_nano))
+            .where(_SOURCE.c.source.in_(own))
+            .group_by(_SOURCE.c.source, _SOURCE.c.agreement)
         )
         made: dict[str, dict[str, int]] = {}
         for source, other, rho in self._connection.execute(query):
@@ -94,5 +95,5 @@ class LedgerStore:
 
     def units(self, agreement: str) -> list[str]:
         """Return the units that were charged under an agreement."""
-        query = select(Charge.unit).where(Charge.agreement == agreement).distinct().order_by(Charge.unit)
+        query = select(_CHARGE.c.unit).where(_CHARGE.c.agreement == agreement).distinct().order_by(_CHARGE.c.unit)
         return [row[0] for row in self._connection.execute(query)]

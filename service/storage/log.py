@@ -9,9 +9,13 @@ from sqlalchemy import Connection, insert, select, text
 from service.audit import merkle
 from service.audit.entry import Entry
 from service.audit.ports import LIFECYCLE, SearchTerms, StoredEntry
-from service.storage.tables import LogCheckpoint, LogContent, LogHead, LogNode
+from service.storage.tables import LogCheckpoint, LogContent, LogHead, LogNode, table
 
-_NODE = text("SELECT hash FROM log_node WHERE level = :level AND index = :index")
+_CHECKPOINT = table(LogCheckpoint)
+_CONTENT = table(LogContent)
+_HEAD = table(LogHead)
+_NODES = table(LogNode)
+_NODE = text("SELECT hash FROM log_node WHERE level = :level AND position = :position")
 _GROW = text("UPDATE log_head SET size = :after WHERE id = 1 AND size = :before")
 
 
@@ -23,7 +27,7 @@ class LogStore:
 
     def size(self) -> int:
         """Return the number of entries."""
-        return int(self._connection.execute(select(LogHead.size).where(LogHead.id == 1)).scalar_one())
+        return int(self._connection.execute(select(_HEAD.c.size).where(_HEAD.c.id == 1)).scalar_one())
 
     def append(self, entry: Entry) -> int:
         """Append an entry and return its index.
@@ -33,12 +37,12 @@ class LogStore:
         """
         n = self.size()
         nodes = merkle.append(n, self.node, entry.leaf())
-        rows = [{"level": level, "index": index, "hash": found} for level, index, found in nodes]
-        self._connection.execute(insert(LogNode), rows)
+        rows = [{"level": level, "position": index, "hash": found} for level, index, found in nodes]
+        self._connection.execute(insert(_NODES), rows)
         fields = entry.as_dict()
         request = fields["request"] or {}
         self._connection.execute(
-            insert(LogContent),
+            insert(_CONTENT),
             {
                 "n": n,
                 "at": fields["time"],
@@ -57,43 +61,43 @@ class LogStore:
 
     def node(self, level: int, index: int) -> bytes:
         """Return a complete subtree's hash."""
-        return bytes(self._connection.execute(_NODE, {"level": level, "index": index}).scalar_one())
+        return bytes(self._connection.execute(_NODE, {"level": level, "position": index}).scalar_one())
 
     def entry(self, n: int) -> StoredEntry | None:
         """Return one entry's contents; None where they were expunged or never were."""
-        row = self._connection.execute(select(LogContent).where(LogContent.n == n)).mappings().first()
+        row = self._connection.execute(select(_CONTENT).where(_CONTENT.c.n == n)).mappings().first()
         return _stored(row) if row else None
 
     def search(self, terms: SearchTerms, before_size: int) -> list[StoredEntry]:
         """Return the entries below ``before_size`` that fit the terms, in order."""
-        query = select(LogContent).where(LogContent.n < before_size, LogContent.n >= terms.first)
+        query = select(_CONTENT).where(_CONTENT.c.n < before_size, _CONTENT.c.n >= terms.first)
         for column, value in (
-            (LogContent.party, terms.party),
-            (LogContent.agreement, terms.agreement),
-            (LogContent.purpose, terms.purpose),
-            (LogContent.kind, terms.kind),
-            (LogContent.outcome, terms.outcome),
+            (_CONTENT.c.party, terms.party),
+            (_CONTENT.c.agreement, terms.agreement),
+            (_CONTENT.c.purpose, terms.purpose),
+            (_CONTENT.c.kind, terms.kind),
+            (_CONTENT.c.outcome, terms.outcome),
         ):
             if value is not None:
                 query = query.where(column == value)
         if terms.dataset is not None:
             query = query.where(_touches(terms.dataset))
         if terms.since is not None:
-            query = query.where(LogContent.at >= terms.since)
+            query = query.where(_CONTENT.c.at >= terms.since)
         if terms.until is not None:
-            query = query.where(LogContent.at < terms.until)
+            query = query.where(_CONTENT.c.at < terms.until)
         if terms.visible_to is not None:
             query = query.where(_visible(terms))
-        query = query.order_by(LogContent.n).limit(terms.limit)
+        query = query.order_by(_CONTENT.c.n).limit(terms.limit)
         return [_stored(row) for row in self._connection.execute(query).mappings()]
 
     def add_checkpoint(self, size: int, note: str, at: str) -> None:
         """Store a signed checkpoint."""
-        self._connection.execute(insert(LogCheckpoint), {"size": size, "note": note, "at": at})
+        self._connection.execute(insert(_CHECKPOINT), {"size": size, "note": note, "at": at})
 
     def latest_checkpoint(self) -> tuple[int, str] | None:
         """Return the newest checkpoint's size and note."""
-        query = select(LogCheckpoint.size, LogCheckpoint.note).order_by(LogCheckpoint.size.desc()).limit(1)  # type: ignore[attr-defined]
+        query = select(_CHECKPOINT.c.size, _CHECKPOINT.c.note).order_by(_CHECKPOINT.c.size.desc()).limit(1)
         row = self._connection.execute(query).first()
         return (int(row[0]), str(row[1])) if row else None
 
@@ -106,15 +110,15 @@ def _datasets(request: dict[str, Any]) -> str | None:
 
 
 def _touches(dataset: str) -> Any:
-    return LogContent.datasets.like(f"%|{dataset}|%")  # type: ignore[union-attr]
+    return _CONTENT.c.datasets.like(f"%|{dataset}|%")
 
 
 def _visible(terms: SearchTerms) -> Any:
-    seen: Any = LogContent.party == terms.visible_to
-    shared = LogContent.agreement.in_(terms.visible_agreements)  # type: ignore[union-attr]
-    seen = seen | (shared & LogContent.kind.in_(LIFECYCLE))  # type: ignore[attr-defined]
+    seen: Any = _CONTENT.c.party == terms.visible_to
+    shared = _CONTENT.c.agreement.in_(terms.visible_agreements)
+    seen = seen | (shared & _CONTENT.c.kind.in_(LIFECYCLE))
     for agreement, dataset in terms.visible_datasets:
-        seen = seen | ((LogContent.agreement == agreement) & _touches(dataset))
+        seen = seen | ((_CONTENT.c.agreement == agreement) & _touches(dataset))
     return seen
 
 

@@ -7,7 +7,7 @@ that (``migrations``).
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, Index, LargeBinary, Table, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 # --- parties and callers
@@ -228,7 +228,7 @@ class Release(SQLModel, table=True):
     rho_nano: int = Field(sa_type=BigInteger)
     body: str
     digest: str
-    index: int = Field(sa_type=BigInteger)
+    log_index: int = Field(sa_type=BigInteger)
     released_at: str
     __table_args__ = (Index("release_identity", "agreement", "identity"),)
 
@@ -249,7 +249,7 @@ class LogNode(SQLModel, table=True):
 
     __tablename__ = "log_node"
     level: int = Field(primary_key=True)
-    index: int = Field(primary_key=True, sa_type=BigInteger)
+    position: int = Field(primary_key=True, sa_type=BigInteger)
     hash: bytes = Field(sa_type=LargeBinary)
 
 
@@ -275,3 +275,8 @@ class LogCheckpoint(SQLModel, table=True):
     size: int = Field(primary_key=True, sa_type=BigInteger)
     note: str
     at: str
+
+
+def table(model: type[SQLModel]) -> Table:
+    """Return a model's table, whose columns SQL expressions are built from."""
+    return SQLModel.metadata.tables[str(model.__tablename__)]

@@ -1,0 +1,241 @@
+"""Who may change what: registering, signing, suspending and ending, by guarantee.md section 4."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from schemas.agreement import SIGNATURE_TYPE
+from schemas.jws import public_jwk, sign, thumbprint
+from service.agreements.registry import TERMINATION_TYPE, termination_payload
+from service.agreements.standing import current, visible
+from service.errors import Conflict, Forbidden, Malformed, NotFound
+from service.identity.caller import Role
+from tests.support.world import BROKER
+
+AGREEMENT = "avon-somerset-serious-violence"
+TODAY = date(2026, 11, 22)
+
+
+def standing(world, day=TODAY):
+    with world.store.read() as tx:
+        try:
+            return current(tx.agreements, AGREEMENT, day, BROKER).version
+        except Forbidden as error:
+            return error.code
+
+
+def test_in_force_only_when_every_party_has_signed(world):
+    value = world.document()
+    parties = [party["id"] for party in value["parties"]]
+    world.enrol(*parties)
+    world.register(value)
+    for party in parties:
+        assert standing(world) == "agreement_not_signed"
+        world.sign(value, party)
+    assert standing(world) == 1
+
+
+@pytest.mark.parametrize(
+    ("day", "code"),
+    [
+        (date(2026, 3, 31), "agreement_not_started"),
+        (date(2027, 4, 1), "agreement_review_overdue"),
+        (date(2028, 4, 1), "agreement_expired"),
+    ],
+)
+def test_out_of_its_period_or_review_it_is_not_in_force(world, day, code):
+    world.in_force()
+    assert standing(world, day) == code
+
+
+def test_a_party_that_is_not_enrolled_cannot_be_named(world):
+    value = world.document()
+    world.enrol(*[party["id"] for party in value["parties"]][1:])
+    with pytest.raises(Forbidden) as caught:
+        world.register(value, "bristol")
+    assert caught.value.code == "party_not_enrolled"
+
+
+def test_a_version_with_another_key_for_a_party_gets_nothing(world):
+    value = world.document()
+    world.enrol(*(party["id"] for party in value["parties"]))
+    value["parties"][0]["key"] = thumbprint(public_jwk(Ed25519PrivateKey.generate().public_key()))
+    with pytest.raises(Forbidden) as caught:
+        world.register(value)
+    assert caught.value.code == "key_not_pinned"
+
+
+@pytest.mark.parametrize("name", ["police-violence/v1", "lad-2025", "age-sna", "gateways/v1"])
+def test_a_pin_of_another_schema_code_list_hierarchy_or_gateway_table_gets_nothing(world, name):
+    value = world.document(lambda value: value["pins"].update({name: "sha256:" + "0" * 64}))
+    world.enrol(*(party["id"] for party in value["parties"]))
+    with pytest.raises(Malformed) as caught:
+        world.register(value)
+    assert [(item.rule, item.column) for item in caught.value.findings] == [
+        ("changed_artefact", f"pins/{name}")
+    ]
+
+
+@pytest.mark.parametrize("name", ["police-violence/v1", "lad-2025", "age-sna"])
+def test_an_artefact_changed_after_signing_stops_the_agreement(world, name):
+    value = world.in_force()
+    with world.store.read() as tx:
+        body = json.loads(tx.agreements.artefact(value["pins"][name]))
+    body["title"] = "changed by the operator"
+
+    class Changed:
+        """The store of an operator who changed one artefact's body and left its digest."""
+
+        def __init__(self, inner):
+            self._inner = inner
+
+        def __getattr__(self, attribute):
+            return getattr(self._inner, attribute)
+
+        def artefact(self, digest):
+            return json.dumps(body) if digest == value["pins"][name] else self._inner.artefact(digest)
+
+    with world.store.read() as tx, pytest.raises(Forbidden) as caught:
+        current(Changed(tx.agreements), AGREEMENT, TODAY, BROKER)
+    assert caught.value.code == "artefact_changed"
+
+
+def test_a_signature_by_another_key_is_refused(world):
+    value = world.document()
+    world.enrol(*(party["id"] for party in value["parties"]))
+    world.register(value)
+    world.keys["bristol"] = Ed25519PrivateKey.generate()
+    with pytest.raises(Forbidden) as caught:
+        world.sign(value, "bristol")
+    assert caught.value.code == "bad_signature"
+
+
+@pytest.mark.parametrize("part", ["broker", "agreement", "version", "digest", "type"])
+def test_a_signature_over_another_type_broker_agreement_version_or_digest_is_refused(world, part):
+    value = world.document()
+    world.enrol(*(party["id"] for party in value["parties"]))
+    world.register(value)
+    with world.store.read() as tx:
+        digest = tx.agreements.versions(AGREEMENT)[0].digest
+    payload = {
+        "type": "concordat/agreement-signature/v1",
+        "broker": BROKER,
+        "agreement": AGREEMENT,
+        "version": "1",
+        "digest": digest,
+    }
+    payload[part] = "another"
+    signature = sign(payload, world.keys["bristol"], typ=SIGNATURE_TYPE)
+    with world.store.write() as tx, pytest.raises(Forbidden):
+        world.registry.sign(tx, world.caller("bristol"), AGREEMENT, 1, signature, world.now)
+
+
+def test_another_partys_signature_does_not_count_for_the_caller(world):
+    value = world.document()
+    world.enrol(*(party["id"] for party in value["parties"]))
+    world.register(value)
+    with world.store.write() as tx, pytest.raises(Forbidden):
+        signature = world.signature(value, "as-opcc")
+        world.registry.sign(tx, world.caller("bristol"), AGREEMENT, 1, signature, world.now)
+
+
+def test_a_next_version_needs_the_signatures_of_both_versions_parties(world):
+    world.in_force()
+
+    def without_bristol(value):
+        value["version"] = "2"
+        value["parties"] = [party for party in value["parties"] if party["id"] != "bristol"]
+        value["privacy"]["shares"].pop("bristol")
+        for grant in value["grants"]:
+            grant["to"] = [party for party in grant["to"] if party != "bristol"]
+        value["grants"] = [grant for grant in value["grants"] if grant["to"]]
+
+    value = world.document(without_bristol)
+    world.register(value)
+    world.sign(value, *(party["id"] for party in value["parties"]))
+    assert standing(world) == 1, "bristol, a party of version 1, has not signed"
+    world.sign(value, "bristol")
+    assert standing(world) == 2
+
+
+def test_versions_come_one_after_another_and_never_change(world):
+    value = world.in_force()
+    with pytest.raises(Conflict):
+        world.register(value)
+    with pytest.raises(Conflict):
+        world.register(world.document(lambda value: value.update(version="3")))
+
+
+def test_a_new_version_cannot_move_the_budgets_anchor(world):
+    world.in_force()
+
+    def moved(value):
+        value["version"] = "2"
+        value["privacy"]["budget"]["from"] = "2026-11-01"
+
+    with pytest.raises(Malformed) as caught:
+        world.register(world.document(moved))
+    assert caught.value.code == "anchor_moved"
+
+
+def test_only_a_steward_of_a_party_registers(world):
+    value = world.document()
+    world.enrol(*(party["id"] for party in value["parties"]), "stranger")
+    from schemas.agreement import parse
+
+    for caller in (world.caller("as-opcc", Role.ANALYST), world.caller("stranger")):
+        with world.store.write() as tx, pytest.raises(Forbidden):
+            world.registry.register(tx, caller, value, parse(value), world.now)
+
+
+def test_a_suppliers_ig_lead_suspends_at_once_and_a_recipient_cannot(world):
+    world.in_force()
+    with world.store.write() as tx, pytest.raises(Forbidden):
+        world.registry.suspend(tx, world.caller("as-opcc"), AGREEMENT, world.now)
+    with world.store.write() as tx:
+        world.registry.suspend(tx, world.caller("bri-ed", Role.IG_LEAD), AGREEMENT, world.now)
+    assert standing(world) == "agreement_suspended"
+    with world.store.write() as tx:
+        world.registry.resume(tx, world.caller("as-police", Role.IG_LEAD), AGREEMENT, world.now)
+    assert standing(world) == 1
+
+
+def test_an_end_needs_a_suppliers_signed_confirmation(world):
+    value = world.in_force()
+    with world.store.read() as tx:
+        digest = tx.agreements.versions(value["id"])[0].digest
+    payload = termination_payload(AGREEMENT, digest, BROKER)
+    caller = world.caller("as-police", Role.IG_LEAD)
+    wrong = sign(payload, world.keys["bri-ed"], typ=TERMINATION_TYPE)
+    with world.store.write() as tx, pytest.raises(Forbidden):
+        world.registry.terminate(tx, caller, AGREEMENT, wrong, world.now)
+    right = sign(payload, world.keys["as-police"], typ=TERMINATION_TYPE)
+    with world.store.write() as tx:
+        world.registry.terminate(tx, caller, AGREEMENT, right, world.now)
+    assert standing(world) == "agreement_terminated"
+
+
+def test_to_strangers_an_agreement_does_not_exist(world):
+    world.in_force()
+    with world.store.read() as tx, pytest.raises(NotFound):
+        visible(tx.agreements, AGREEMENT, TODAY, BROKER, "stranger")
+
+
+def test_each_step_is_in_the_log_with_the_caps_that_charges_are_held_against(world):
+    value = world.in_force()
+    assert world.kinds() == ["enrolled"] * 8 + ["registered"] + ["signed"] * 8
+    with world.store.read() as tx:
+        entry = json.loads(tx.log.entry(8).entry)
+    caps = entry["result"]["caps"]
+    assert set(caps["shares"]) == set(value["privacy"]["shares"])
+    assert 0 < caps["period_rho_nano"] < caps["lifetime_rho_nano"]
+
+
+def test_a_day_later_everything_is_checked_again(world):
+    world.in_force()
+    assert standing(world, date(2027, 3, 31)) == 1
+    assert standing(world, date(2027, 3, 31) + timedelta(days=1)) == "agreement_review_overdue"
