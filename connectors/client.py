@@ -1,0 +1,356 @@
+"""The client of a Concordat broker, for agencies that push and analysts that ask.
+
+It signs in by itself, repeats what may be repeated, pins the broker's keys when it first meets them, follows
+the broker's log, and hands out nothing that it could not verify.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from connectors.answers import Answer, Receipt, check_receipt, check_release
+from connectors.checkpoints import CheckpointStore
+from connectors.errors import LocalError, UnreachableError, UnverifiedError
+from connectors.files import private_file
+from connectors.follow import LogFollower, Proof
+from connectors.known import KnownAgreements
+from connectors.sign_in import Credential, sign_in
+from connectors.tlog import Checkpoint
+from connectors.transport import Call, Retry, Transport, check_url
+from connectors.trust import BrokerKeys, TrustStore
+from connectors.upload import Extract, Progress, no_progress, push_key, read_upload
+from schemas.canonical import canonical, digest
+
+PUSH_PATIENCE = 900.0
+"""Seconds to wait for a receipt: the broker reads a whole extract before it answers."""
+
+
+class Client:
+    """A client of one broker. Not for several threads at once."""
+
+    def __init__(
+        self,
+        base_url: str,
+        credential: Credential,
+        state: Path,
+        *,
+        issuer: str | None = None,
+        log_key: str | None = None,
+        http: httpx.Client | None = None,
+        retry: Retry | None = None,
+    ) -> None:
+        """Begin; nothing is sent yet.
+
+        Args:
+            base_url: The broker's address, ``https://`` unless it is this machine.
+            credential: A client's key, or an access token.
+            state: Folder in which the broker's keys, its newest checkpoint and the agreements known are
+                remembered. Keep it: what was remembered is what a broker cannot take back.
+            issuer: The broker's issuer, where it differs from its address.
+            log_key: Verifier key of the broker's log, obtained out of band; else the first shown is pinned.
+            http: What carries the calls, instead of a client of its own.
+            retry: How to repeat.
+
+        Raises:
+            LocalError: ``url_malformed`` or ``url_insecure``.
+        """
+        if http is None:
+            check_url(base_url)
+        self.issuer = issuer if issuer is not None else base_url.rstrip("/")
+        self._owned = httpx.Client() if http is None else None
+        self._transport = Transport(
+            http if http is not None else self._owned or httpx.Client(),
+            base_url,
+            sign_in(credential, self.issuer),
+            retry or Retry(),
+        )
+        self._state = state
+        self._trust = TrustStore(state, self.issuer, log_key)
+        self._known = KnownAgreements(state, self.issuer)
+        self._keys: BrokerKeys | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that this client opened."""
+        if self._owned is not None:
+            self._owned.close()
+
+    # --- who is who
+
+    def me(self) -> dict[str, Any]:
+        """Return who the broker takes the caller for: client, party, roles, agreements."""
+        return _object(self._transport.get("/v1/me"))
+
+    def keys(self) -> BrokerKeys:
+        """Return the broker's pinned keys, pinning them at the first meeting.
+
+        Raises:
+            UnverifiedError: They are none, or not those known out of band.
+        """
+        if self._keys is None:
+            self._keys = self._trust.keys(lambda: self._transport.get("/v1/keys"))
+        return self._keys
+
+    # --- agreements
+
+    def agreement(self, agreement: str, version: str | None = None) -> dict[str, Any]:
+        """Return a version of an agreement, the deciding one where none is named, and who has signed it.
+
+        Raises:
+            UnverifiedError: ``agreement_digest_differs``: the digest is not that of the document.
+        """
+        path = f"/v1/agreements/{_part(agreement)}"
+        found = _object(self._transport.get(path if version is None else f"{path}/versions/{_part(version)}"))
+        if digest(found.get("document")) != found.get("digest"):
+            raise UnverifiedError("agreement_digest_differs", "the digest is not that of the document shown")
+        return found
+
+    def register(self, document: bytes, media_type: str = "application/yaml") -> dict[str, Any]:
+        """Register a version of an agreement."""
+        return self._post("/v1/agreements", document, {"Content-Type": media_type})
+
+    def sign(self, agreement: str, version: str, signature: str) -> dict[str, Any]:
+        """Hand in the caller's party's detached JWS over a version (``connectors.agreements``)."""
+        path = f"/v1/agreements/{_part(agreement)}/versions/{_part(version)}/signatures"
+        return self._post_json(path, {"signature": signature})
+
+    def catalogue(self, agreement: str, dataset: str | None = None) -> dict[str, Any]:
+        """Return the datasets and what the caller may do with each; one in full where it is named."""
+        path = f"/v1/agreements/{_part(agreement)}/datasets"
+        return _object(self._transport.get(path if dataset is None else f"{path}/{_part(dataset)}"))
+
+    def budget(self, agreement: str) -> dict[str, Any]:
+        """Return caps, shares, what is spent and left, by whom, and when it renews."""
+        return _object(self._transport.get(f"/v1/agreements/{_part(agreement)}/budget"))
+
+    # --- supplying
+
+    def push(
+        self,
+        agreement: str,
+        extract: Extract,
+        *,
+        agreement_digest: str | None = None,
+        idempotency_key: str | None = None,
+        progress: Progress = no_progress,
+    ) -> Receipt:
+        """Push an extract, all or nothing; memory does not grow with the file.
+
+        Pushing the same file for the same days again gives the same receipt and takes nothing twice: a push
+        whose answer was lost is simply repeated. After a withdrawal, the same file needs another key.
+
+        Args:
+            agreement: The agreement's id.
+            extract: The file, and what it is.
+            agreement_digest: Digest of the version that the supplier knows: by default that of its last push,
+                at the first push that of the one in force.
+            idempotency_key: By default made from the file, the dataset and the days.
+            progress: Told of each piece.
+
+        Raises:
+            ProblemError: The broker refused the file (its ``errors`` say which rules it breaks) or the push.
+            LocalError: The file cannot be read, or changed meanwhile.
+            UnverifiedError: The receipt is not for what was sent, or not signed by the broker.
+        """
+        upload = read_upload(extract, progress)
+        known = agreement_digest or self._known.digest(agreement) or self._digest_in_force(agreement)
+        key = idempotency_key or push_key(upload, agreement, extract)
+        keys = self.keys()
+        call = Call(
+            "POST",
+            f"/v1/agreements/{_part(agreement)}/datasets/{_part(extract.dataset)}/extracts",
+            extract.params,
+            {"Idempotency-Key": key, "Concordat-Agreement-Digest": known, **upload.headers},
+            lambda: upload.body(progress),
+            repeatable=True,
+            patience=PUSH_PATIENCE,
+        )
+        receipt = self._transport.send(call).json()
+        covers = {name: extract.params[name] for name in ("from", "to")}
+        sent = {
+            "agreement": agreement,
+            "dataset": extract.dataset,
+            "digest": upload.digest,
+            "covers": covers,
+        }
+        check_receipt(receipt, sent, keys)
+        self._known.remember(agreement, known)
+        return Receipt(receipt, key)
+
+    def withdraw(self, agreement: str, dataset: str, extract: str) -> dict[str, Any]:
+        """Withdraw an extract of the caller's own.
+
+        Returns:
+            What the broker confirms; empty where it confirms by status alone.
+        """
+        path = f"/v1/agreements/{_part(agreement)}/datasets/{_part(dataset)}/extracts/{_part(extract)}"
+        answer = self._transport.send(Call("DELETE", path, repeatable=True))
+        return _object(answer.json()) if answer.content else {}
+
+    # --- asking
+
+    def preview(self, agreement: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return decision, cost, expected error and what would remain; free, and reads no data."""
+        path = f"/v1/agreements/{_part(agreement)}/aggregates/preview"
+        return self._post_json(path, request, repeatable=True)
+
+    def ask(
+        self, agreement: str, request: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> Answer:
+        """Ask a question, and verify its answer before handing it out.
+
+        Args:
+            agreement: The agreement's id.
+            request: The question, as ``schemas.request`` reads it.
+            idempotency_key: To ask again what was asked with it before; fresh by default.
+
+        Raises:
+            ProblemError: The broker refused; ``decision`` says by which clauses.
+            UnreachableError: No answer came; asking with its ``idempotency_key`` cannot charge twice.
+            UnverifiedError: The release is not signed by the broker, or not shown to be in its log.
+        """
+        keys, log = self.keys(), self._log()
+        key = idempotency_key or "ask-" + secrets.token_hex(16)
+        path = f"/v1/agreements/{_part(agreement)}/aggregates"
+        call = _json_call(
+            path, request, {"Idempotency-Key": key, "Accept": "application/json"}, repeatable=True
+        )
+        release = self._transport.send(call).json()
+        return Answer(release, check_release(release, agreement, keys, log), key)
+
+    def releases(self, agreement: str, *, limit: int = 50, before: str | None = None) -> list[dict[str, Any]]:
+        """Return the caller's party's releases without their rows, the newest first.
+
+        Args:
+            agreement: The agreement's id.
+            limit: At most 200.
+            before: Id of a release: only older ones.
+        """
+        path = f"/v1/agreements/{_part(agreement)}/releases"
+        found = _object(self._transport.get(path, limit=limit, before=before)).get("releases")
+        if not isinstance(found, list):
+            raise UnreachableError("not_concordat", "the answer lists no releases")
+        return [_object(item) for item in found]
+
+    def release(self, agreement: str, release: str) -> Answer:
+        """Return a release that was given before, verified like a new one.
+
+        Raises:
+            UnverifiedError: It is not signed by the broker, or not shown to be in its log.
+        """
+        keys, log = self.keys(), self._log()
+        path = f"/v1/agreements/{_part(agreement)}/releases/{_part(release)}"
+        found = self._transport.send(
+            Call("GET", path, headers={"Accept": "application/json"}, repeatable=True)
+        ).json()
+        return Answer(found, check_release(found, agreement, keys, log))
+
+    # --- the log
+
+    def entries(self, *, first: int = 0, page: int = 200, **terms: str | None) -> Iterator[dict[str, Any]]:
+        """Yield the entries that the caller may see and that fit, ``{"n", "entry"}``, in order.
+
+        Args:
+            first: The least index.
+            page: How many to fetch at once.
+            terms: ``party``, ``agreement``, ``dataset``, ``purpose``, ``kind``, ``outcome``, ``since``,
+                ``until``.
+        """
+        following: int | None = first
+        while following is not None:
+            shown = _object(self._transport.get("/v1/audit/entries", first=following, limit=page, **terms))
+            found, after = shown.get("entries"), shown.get("next")
+            if not isinstance(found, list) or not (
+                after is None or (type(after) is int and after > following)
+            ):
+                raise UnreachableError("not_concordat", "the answer lists no entries")
+            yield from map(_object, found)
+            following = after
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the log's newest checkpoint, which is remembered once it is shown to extend the last one.
+
+        Raises:
+            UnverifiedError: ``fork``, ``rollback``, or the note is no checkpoint of the log's.
+        """
+        return self._log().checkpoint()
+
+    def proof(self, n: int) -> Proof:
+        """Return entry ``n``, shown to be in the log.
+
+        Raises:
+            UnverifiedError: It is not.
+        """
+        return self._log().prove(n)
+
+    def export_log(self, target: Path, *, progress: Progress = no_progress) -> Checkpoint:
+        """Write the whole log as NDJSON, to be verified offline; entries not the caller's as leaves alone.
+
+        Args:
+            target: The new file; it appears whole or not at all.
+            progress: Told of each piece; how many bytes there will be is not known.
+
+        Returns:
+            The checkpoint that is remembered now, which the export must reach at least.
+        """
+        checkpoint = self.checkpoint()
+        call = Call("GET", "/v1/audit/export", repeatable=True, patience=PUSH_PATIENCE)
+        done = 0
+        with self._transport.stream(call) as pieces, private_file(target, replace=True) as out:
+            for piece in pieces:
+                out.write(piece)
+                done += len(piece)
+                progress("receive", done, 0)
+        return checkpoint
+
+    # --- parts
+
+    def _digest_in_force(self, agreement: str) -> str:
+        found = self.agreement(agreement).get("digest")
+        if not isinstance(found, str):
+            raise UnreachableError("not_concordat", "the answer holds no agreement")
+        return found
+
+    def _log(self) -> LogFollower:
+        vkey = self.keys().log
+        return LogFollower(self._transport, CheckpointStore(self._state, vkey), vkey)
+
+    def _post(self, path: str, content: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+        given = {"Content-Length": str(len(content)), **headers}
+        return _object(self._transport.send(Call("POST", path, {}, given, lambda: iter((content,)))).json())
+
+    def _post_json(self, path: str, value: Any, *, repeatable: bool = False) -> dict[str, Any]:
+        return _object(self._transport.send(_json_call(path, value, {}, repeatable=repeatable)).json())
+
+
+def _json_call(path: str, value: Any, headers: Mapping[str, str], *, repeatable: bool) -> Call:
+    body = canonical(value)
+    given = {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
+    return Call("POST", path, {}, given, lambda: iter((body,)), repeatable=repeatable)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UnreachableError("not_concordat", "the answer is not what a Concordat broker gives")
+    return value
+
+
+def _part(text: str) -> str:
+    """Return a part of a path that cannot become more than one."""
+    if not text or text in (".", ".."):
+        raise LocalError("id_malformed", "an id is missing")
+    return quote(text, safe="")

@@ -1,0 +1,78 @@
+"""Private keys of parties and their clients, as JWK or PEM files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from connectors.errors import LocalError
+from connectors.files import create_private, read_secret
+from schemas import strict_json
+from schemas.canonical import canonical
+from schemas.errors import DocumentError
+from schemas.jws import encode, public_jwk, thumbprint
+
+PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
+
+
+def load_key(path: Path) -> PrivateKey:
+    """Read a private key: Ed25519, or P-256 for clients.
+
+    Raises:
+        LocalError: ``key_malformed``, or what ``read_secret`` raises; it repeats nothing of the file.
+    """
+    data = read_secret(path)
+    try:
+        key: Any = load_pem_private_key(data, None) if data.startswith(b"-----") else _from_jwk(data)
+    except (ValueError, TypeError, KeyError, jwt.PyJWTError, UnsupportedAlgorithm):
+        key = None
+    if isinstance(key, Ed25519PrivateKey) or (
+        isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1)
+    ):
+        return key
+    raise LocalError("key_malformed", f"{path} holds no Ed25519 or P-256 private key as JWK or plain PEM")
+
+
+def load_signing_key(path: Path) -> Ed25519PrivateKey:
+    """Read a party's signing key, which is Ed25519.
+
+    Raises:
+        LocalError: ``key_malformed``, or what ``read_secret`` raises.
+    """
+    key = load_key(path)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise LocalError("key_malformed", f"{path} holds no Ed25519 key, with which agreements are signed")
+    return key
+
+
+def new_key(path: Path) -> dict[str, str]:
+    """Make an Ed25519 key, write its private JWK to a new file with mode 0600, and return the public JWK.
+
+    Raises:
+        LocalError: ``file_exists``: no key is ever overwritten.
+    """
+    key = Ed25519PrivateKey.generate()
+    public = public_jwk(key.public_key())
+    public["kid"] = thumbprint(public)
+    try:
+        create_private(path, canonical(public | {"d": encode(key.private_bytes_raw())}) + b"\n")
+    except FileExistsError as error:
+        raise LocalError("file_exists", f"{path} is there already; a key is never overwritten") from error
+    return public
+
+
+def _from_jwk(data: bytes) -> Any:
+    try:
+        value = strict_json.loads(data)
+    except DocumentError:
+        return None
+    if not isinstance(value, dict) or "d" not in value:
+        return None
+    algorithm = {"OKP": "EdDSA", "EC": "ES256"}.get(str(value.get("kty")))
+    return jwt.PyJWK.from_dict(value, algorithm=algorithm).key if algorithm else None

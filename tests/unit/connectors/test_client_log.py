@@ -1,0 +1,66 @@
+"""Reading the log through the client, and taking it away to verify it offline."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.responses import Response
+
+from connectors.client import Client
+from connectors.errors import UnreachableError
+from connectors.logverify import verify_export
+from tests.unit.connectors.broker_double import REQUEST, BrokerDouble
+
+
+def test_entries_are_paged_through_to_the_end(client: Client, broker: BrokerDouble) -> None:
+    for _ in range(5):
+        broker.log.append("refused")
+    assert [item["n"] for item in client.entries(page=2)] == list(range(8))
+    assert [item["n"] for item in client.entries(kind="refused", page=2)] == [3, 4, 5, 6, 7]
+    assert [item["n"] for item in client.entries(first=6)] == [6, 7]
+    assert broker.called("/entries")[0].params == {"first": "0", "limit": "2"}
+
+
+@pytest.mark.parametrize(
+    "answer", [b'{"entries": [], "next": 0}', b'{"next": null}', b'{"entries": [1], "next": null}']
+)
+def test_pages_that_lead_nowhere_are_refused(client: Client, broker: BrokerDouble, answer: bytes) -> None:
+    broker.faults.append(("/entries", Response(answer)))
+    with pytest.raises(UnreachableError):
+        list(client.entries())
+
+
+def test_an_exported_log_verifies_offline(client: Client, broker: BrokerDouble, tmp_path: Path) -> None:
+    client.ask("avon", REQUEST)
+    told: list[Any] = []
+    file = tmp_path / "log.ndjson"
+    remembered = client.export_log(file, progress=lambda *step: told.append(step))
+    with file.open("rb") as lines:
+        report = verify_export(lines, broker.log.vkey, remembered)
+    assert [failure.code for failure in report.failures] == ["caps_unknown"]
+    assert report.entries == 5
+    assert told[-1] == ("receive", file.stat().st_size, 0)
+
+
+def test_an_export_that_breaks_off_leaves_no_file(
+    client: Client, broker: BrokerDouble, tmp_path: Path
+) -> None:
+    client.checkpoint()
+    broker.drops.append("/export")
+    with pytest.raises(UnreachableError):
+        client.export_log(tmp_path / "log.ndjson")
+    assert not (tmp_path / "log.ndjson").exists()
+
+
+def test_any_entry_can_be_proven(client: Client, broker: BrokerDouble) -> None:
+    assert client.proof(1).entry == broker.log.entries[1].as_dict()
+
+
+def test_a_listing_without_releases_is_none(client: Client, broker: BrokerDouble) -> None:
+    broker.faults.append(("/releases", Response(b"{}")))
+    with pytest.raises(UnreachableError):
+        client.releases("avon")
+
+
+def test_the_catalogue_tells_what_the_caller_may_do(client: Client) -> None:
+    assert client.catalogue("avon")["datasets"][0]["you_may"]["push"] is True
