@@ -16,6 +16,8 @@ from pathlib import Path
 
 import duckdb
 
+SPILL_PREFIX = "spill-"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -45,7 +47,7 @@ def connect(folders: tuple[Path, ...], spill: Path, limits: Limits) -> Iterator[
         spill: Under this folder it spills what does not fit into memory.
         limits: Memory and threads.
     """
-    private = Path(tempfile.mkdtemp(prefix="spill-", dir=spill))
+    private = Path(tempfile.mkdtemp(prefix=SPILL_PREFIX, dir=spill))
     connection = duckdb.connect()
     try:
         allowed = ", ".join(literal(str(folder.resolve())) for folder in folders)
