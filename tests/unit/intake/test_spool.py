@@ -37,7 +37,7 @@ def receive(body: bytes, folder: Path, limit: int = 10 << 20, **more: Any) -> tu
         assert not list(folder.iterdir())
 
 
-def refusal(body: bytes, folder: Path, **more: str | None) -> ConcordatError:
+def refusal(body: bytes, folder: Path, **more: Any) -> ConcordatError:
     with pytest.raises(ConcordatError) as caught:
         receive(body, folder, **more)
     return caught.value

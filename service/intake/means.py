@@ -1,0 +1,51 @@
+"""What the intake works with: its stores, keys, clock and limits, put together by the application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from service.intake.engine import Limits
+from service.intake.ports import Lake, Store
+from service.intake.problems import Identifiers
+
+Sign = Callable[[dict[str, Any]], str]
+"""Returns a detached JWS over a receipt's canonical JSON."""
+
+
+def no_fault(_: str) -> None:
+    """Do nothing at a step that a crash could follow; tests put a crash there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What pushes are made with.
+
+    Attributes:
+        store: Rows and the log.
+        lake: The tables.
+        identifiers: What tells identifiers of persons.
+        sign: Signs receipts with the broker's key.
+        now: The clock; aware times.
+        new_id: Makes an extract's id, a slug never made before.
+        new_nonce: Makes a log entry's nonce.
+        spool: A private folder.
+        most_bytes: The largest body.
+        limits: What one push may use.
+        fault: Called with the name of each step that a crash could follow.
+    """
+
+    store: Store
+    lake: Lake
+    identifiers: Identifiers
+    sign: Sign
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+    new_nonce: Callable[[], str]
+    spool: Path
+    most_bytes: int
+    limits: Limits
+    fault: Callable[[str], None] = no_fault

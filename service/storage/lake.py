@@ -1,0 +1,315 @@
+"""The records: one Delta table a dataset, in a folder of its own agreement.
+
+An extract is one Parquet file, ``root/<agreement>/<dataset>/<extract>.parquet``, and a partition of its own, so
+committing, replacing and withdrawing change the table's log alone, in one transaction each. Every commit carries
+the extract's id as an application transaction and in its metadata, so a repeated commit is recognised. Old
+versions stay readable until ``vacuum`` removes the files that only they refer to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from deltalake import CommitProperties, DeltaTable, Field, PostCommitHookProperties, Schema, Transaction
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.schema import PrimitiveType
+from deltalake.transaction import AddAction, RemoveAction
+
+from schemas.table_schema import TableSchema
+from service.errors import Conflict
+from service.intake.check import Staged
+from service.intake.ports import StagedFileLost, Stray
+from service.layout import stored_columns
+
+PARTITION = "extract"
+_SUFFIX = ".parquet"
+_LOG = "_delta_log"
+_ADDED, _REMOVED = "concordat.added", "concordat.removed"
+_ATTEMPTS = 20
+_RECENT = 20
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
+_TYPES = {"BIGINT": "long", "INTEGER": "integer", "BOOLEAN": "boolean", "DATE": "date", "VARCHAR": "string"}
+
+Fault = Callable[[str], None]
+
+
+def _no_fault(_: str) -> None:
+    """Do nothing; tests put a crash here."""
+
+
+class Lake:
+    """Tables under one folder of the local file system."""
+
+    def __init__(self, root: Path, fault: Fault = _no_fault) -> None:
+        """Keep the folder.
+
+        Args:
+            root: Exists, is private to the broker.
+            fault: Called with the name of each step that a crash could follow.
+        """
+        self._root = root.resolve()
+        self._fault = fault
+        self._lock = threading.Lock()
+
+    def stage_path(self, agreement: str, dataset: str, extract: str) -> Path:
+        """Return where an extract is to be staged, and make its folder."""
+        path = self._path(agreement, dataset, extract)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+    def commit(
+        self,
+        agreement: str,
+        dataset: str,
+        extract: str,
+        staged: Staged,
+        schema: TableSchema,
+        replaces: str | None = None,
+    ) -> int:
+        """Put an extract into its table, and take out the one that it replaces, in one transaction.
+
+        Returns:
+            The version that holds it first; the same when repeated.
+
+        Raises:
+            StagedFileLost: the staged file is gone or has another size than when it was checked.
+            Conflict: ``schema_changed`` where the table's columns differ from the schema's.
+        """
+        path = self._path(agreement, dataset, extract)
+        folder = path.parent
+        with self._lock:
+            table = _open(folder)
+            if table is not None and (done := _version_of(table, _ADDED, extract)) is not None:
+                return done
+            if not path.exists() or path.stat().st_size != staged.bytes:
+                raise StagedFileLost
+            _sync(path)
+            _sync(folder)
+            columns = _delta_schema(schema)
+            if table is None:
+                table = _create(folder, columns)
+                self._fault("table created")
+            if table.schema() != columns:
+                raise Conflict(
+                    "the dataset's stored columns are those of another schema: use a new dataset name",
+                    code="schema_changed",
+                )
+            added = AddAction(
+                path=path.name,
+                size=staged.bytes,
+                partition_values={PARTITION: extract},
+                modification_time=_milliseconds(),
+                data_change=True,
+                stats=json.dumps({"numRecords": staged.rows}),
+            )
+            metadata = {_ADDED: extract} | ({} if replaces is None else {_REMOVED: replaces})
+            old = None if replaces is None else self._path(agreement, dataset, replaces).name
+            self._fault("before delta commit")
+            version = _transact(table, added, old, metadata)
+            self._fault("after delta commit")
+            return version
+
+    def withdraw(self, agreement: str, dataset: str, extract: str) -> int:
+        """Take a committed extract out of its table.
+
+        Returns:
+            The first version without it; the same when repeated.
+        """
+        path = self._path(agreement, dataset, extract)
+        with self._lock:
+            table = _open(path.parent)
+            if table is None or _version_of(table, _ADDED, extract) is None:
+                raise RuntimeError("only a committed extract can be withdrawn")
+            done = _version_of(table, _REMOVED, extract)
+            if done is not None:
+                return done
+            self._fault("before delta withdrawal")
+            version = _transact(table, None, path.name, {_REMOVED: extract})
+            self._fault("after delta withdrawal")
+            return version
+
+    def committed(self, agreement: str, dataset: str, extract: str) -> int | None:
+        """Return the version at which an extract was committed, None where it never was."""
+        path = self._path(agreement, dataset, extract)
+        table = _open(path.parent)
+        return None if table is None else _version_of(table, _ADDED, extract)
+
+    def files(self, agreement: str, dataset: str, version: int) -> list[str]:
+        """Return the absolute paths of the Parquet files at a version; none where there is no table.
+
+        The files hold ``service.layout``'s columns only.
+        """
+        folder = self._folder(agreement, dataset)
+        if version < 0 or not DeltaTable.is_deltatable(str(folder)):
+            return []
+        table = DeltaTable(str(folder), version=version)
+        return sorted(str(folder / name) for name in _names(table))
+
+    def vacuum(self, agreement: str, dataset: str, keep_versions_from: int) -> int:
+        """Remove the files that no version from this one on refers to; earlier versions become unreadable.
+
+        Files that are staged and not yet committed are left alone.
+
+        Returns:
+            How many files were removed.
+        """
+        folder = self._folder(agreement, dataset)
+        with self._lock:
+            table = _open(folder)
+            if table is None:
+                return 0
+            first = max(0, min(keep_versions_from, table.version()))
+            kept = set(_names(DeltaTable(str(folder), version=first)))
+            for done in table.history():
+                if int(done["version"]) > first and _ADDED in done:
+                    kept.add(f"{done[_ADDED]}{_SUFFIX}")
+            gone = 0
+            for path in folder.glob(f"*{_SUFFIX}"):
+                if path.name not in kept and table.transaction_version(path.stem) is not None:
+                    path.unlink()
+                    gone += 1
+            _sync(folder)
+            return gone
+
+    def discard_staged(self, agreement: str, dataset: str, extract: str) -> None:
+        """Remove the file of an extract that was never committed."""
+        path = self._path(agreement, dataset, extract)
+        with self._lock:
+            table = _open(path.parent)
+            if table is not None and _version_of(table, _ADDED, extract) is not None:
+                raise RuntimeError("a committed extract is withdrawn, not discarded")
+            path.unlink(missing_ok=True)
+
+    def strays(self) -> Iterator[Stray]:
+        """Find files that were staged and never committed."""
+        for folder in sorted(self._root.glob("*/*")):
+            table = _open(folder)
+            for path in sorted(folder.glob(f"*{_SUFFIX}")):
+                if _SLUG.match(path.stem) and (table is None or table.transaction_version(path.stem) is None):
+                    modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                    yield Stray(folder.parent.name, folder.name, path.stem, modified)
+
+    def purge(self, agreement: str) -> None:
+        """Remove everything of an agreement."""
+        with self._lock:
+            folder = self._root / _slug(agreement)
+            if folder.exists():
+                shutil.rmtree(folder)
+                _sync(self._root)
+
+    def _folder(self, agreement: str, dataset: str) -> Path:
+        return self._root / _slug(agreement) / _slug(dataset)
+
+    def _path(self, agreement: str, dataset: str, extract: str) -> Path:
+        return self._folder(agreement, dataset) / f"{_slug(extract)}{_SUFFIX}"
+
+
+def _slug(name: str) -> str:
+    """Let through what cannot leave the folder."""
+    if not _SLUG.match(name):
+        raise ValueError("agreements, datasets and extracts are named by slugs")
+    return name
+
+
+def _open(folder: Path) -> DeltaTable | None:
+    try:
+        return DeltaTable(str(folder))
+    except TableNotFoundError:
+        return None
+
+
+def _create(folder: Path, columns: Schema) -> DeltaTable:
+    # An empty table changes nothing for anyone. Logs are kept: pinned versions and repeated commits need them.
+    settings = {"delta.enableExpiredLogCleanup": "false"}
+    table = DeltaTable.create(
+        str(folder), schema=columns, mode="ignore", partition_by=[PARTITION], configuration=settings
+    )
+    _sync_log(folder, table.version())
+    return table
+
+
+def _delta_schema(schema: TableSchema) -> Schema:
+    types = [(column.name, _TYPES[column.type]) for column in stored_columns(schema)]
+    return Schema([Field(name, PrimitiveType(kind), nullable=True) for name, kind in (*types, (PARTITION, "string"))])
+
+
+def _version_of(table: DeltaTable, change: str, extract: str) -> int | None:
+    """Return the first version whose commit added or removed an extract."""
+    if table.transaction_version(extract) is None:
+        return None
+    for limit in (_RECENT, None):
+        versions = [int(done["version"]) for done in table.history(limit) if done.get(change) == extract]
+        if versions:
+            return min(versions)
+    return None
+
+
+def _names(table: DeltaTable) -> list[str]:
+    return [Path(uri).name for uri in table.file_uris()]
+
+
+def _transact(table: DeltaTable, added: AddAction | None, removed: str | None, metadata: dict[str, str]) -> int:
+    """Add and remove files in one commit and bring it to disk; a lost race is run again on the newer state."""
+    folder = Path(table.table_uri.removeprefix("file://"))
+    change, extract = next(iter(metadata.items()))
+    for _ in range(_ATTEMPTS):
+        actions: list[AddAction | RemoveAction] = [] if added is None else [added]
+        if removed is not None and removed in _names(table):
+            actions.append(
+                RemoveAction(
+                    removed,
+                    data_change=True,
+                    deletion_timestamp=_milliseconds(),
+                    partition_values={PARTITION: removed.removesuffix(_SUFFIX)},
+                )
+            )
+        try:
+            table.create_write_transaction(
+                actions,
+                mode="append",
+                schema=table.schema(),
+                partition_by=[PARTITION],
+                commit_properties=CommitProperties(
+                    custom_metadata=metadata,
+                    max_commit_retries=0,
+                    app_transactions=[Transaction(app_id=extract, version=table.version() + 1)],
+                ),
+                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+            )
+        except CommitFailedError:
+            table.update_incremental()
+            done = _version_of(table, change, extract)
+            if done is not None:
+                return done
+            continue
+        table.update_incremental()
+        done = _version_of(table, change, extract)
+        if done is None:
+            raise RuntimeError("a commit that succeeded is not in the table's history")
+        _sync_log(folder, done)
+        return done
+    raise Conflict("the dataset is being changed by others: try again", code="in_progress")
+
+
+def _milliseconds() -> int:
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
+def _sync_log(folder: Path, version: int) -> None:
+    _sync(folder / _LOG / f"{version:020}.json")
+    _sync(folder / _LOG)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
