@@ -13,9 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from schemas import artefacts
+from schemas import artefacts, identifiers
 from schemas.artefacts import Artefact
-from schemas.identifiers import find_in_text
 from schemas.jws import public_jwk, sign, thumbprint
 from service.aggregates import release
 from service.aggregates.asking import Asking
@@ -26,7 +25,12 @@ from service.api import app as web
 from service.api.broker import Broker
 from service.audit.checkpoint import verifier_key
 from service.audit.log import Log
+from service.identity.caller import Caller
 from service.identity.sign_in import SignIn
+from service.intake.engine import Limits
+from service.intake.push import Means, Pushes
+from service.intake.service import Intake
+from service.intake.spool import sweep
 from service.settings import Settings
 from service.storage.database import Database
 from service.storage.duckdb_engine import DuckDBEngine
@@ -34,6 +38,7 @@ from service.storage.keyfiles import make_folder, secret, signing_key
 from service.storage.lake import Lake
 from service.storage.store import Store
 
+RECEIPT_TYPE = "concordat-receipt+jws"
 VERSION = version("concordat")
 
 
@@ -74,7 +79,7 @@ def build(
     release_key, token_key, log_key = (
         signing_key(settings.keys / f"{name}.pem") for name in ("release", "token", "log")
     )
-    lake = Lake(settings.lake)
+    lake = Lake(settings.lake, fault)
     engine = DuckDBEngine(
         settings.lake,
         memory_limit=settings.engine_memory,
@@ -88,9 +93,25 @@ def build(
     log = Log(store, origin, log_key)
     asking = Asking(
         store, engine, lake, settings.issuer, partial(_sign, release_key, release.SIGNATURE_TYPE), clock, new_id,
-        find_in_text, fault,
+        identifiers.find_in_text, fault,
     )  # fmt: skip
-    intake = build_intake(settings, store, lake, release_key, clock, fault)
+    pushes = Pushes(
+        Means(
+            store=store,
+            lake=lake,
+            identifiers=identifiers,
+            sign=partial(_sign, release_key, RECEIPT_TYPE),
+            now=clock,
+            new_id=partial(new_id, "extract"),
+            new_nonce=Caller.nonce,
+            spool=settings.spool,
+            most_bytes=settings.max_push_bytes,
+            limits=Limits(memory_mb=settings.push_memory_mb, threads=settings.engine_threads),
+            fault=fault,
+        )
+    )
+    intake = Intake(store, pushes, lake, settings.issuer, clock)
+    sweep(settings.spool)
     intake.recover()
     asking.recover()
     return Broker(

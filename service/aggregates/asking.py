@@ -333,6 +333,7 @@ class Asking:
         if computed.answer is None:
             with self.store.write() as tx:
                 self._log_intent(tx, Kind.FAILED, intent, {"intent": intent.id})
+                tx.answers.set_intent_state(intent.id, "failed")
             raise computed.failure or EngineFailed("the engine gave no answer")
         self.fault("before-release-commit")
         with self.store.write() as tx:

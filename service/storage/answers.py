@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 
 from sqlalchemy import ColumnElement, Connection, insert, select, text, update
@@ -14,6 +15,7 @@ _EXTRACT = tables.table(tables.Extract)
 _INTENT = tables.table(tables.Intent)
 _RELEASE = tables.table(tables.Release)
 _VERSION = tables.table(tables.DataVersion)
+_STANDING = ("committed", "replacing", "withdrawing")
 _NEVER = VersionName("none", -1)
 _ADD_RELEASE = text(
     "INSERT INTO release (id, intent, agreement, party, dataset, identity, rho_nano, body, digest, log_index, released_at) "
@@ -45,7 +47,7 @@ class AnswerStore:
         extract = _EXTRACT.c
         query = (
             select(extract.covers_from, extract.covers_to)
-            .where(extract.agreement == agreement, extract.dataset == dataset, extract.state == "committed")
+            .where(extract.agreement == agreement, extract.dataset == dataset, extract.state.in_(_STANDING))
             .order_by(extract.covers_from, extract.covers_to)
         )
         merged: list[tuple[str, str]] = []
@@ -95,6 +97,15 @@ class AnswerStore:
         """Return the ids of open intents."""
         query = select(_INTENT.c.id).where(_INTENT.c.state == "open").order_by(_INTENT.c.created_at)
         return [row[0] for row in self._connection.execute(query)]
+
+    def oldest_pinned(self, agreement: str, dataset: str) -> int:
+        """Return the oldest lake version that an open intent pins, or the dataset's own."""
+        oldest = self.data_version(agreement, dataset).lake
+        query = select(_INTENT.c.pinned).where(_INTENT.c.agreement == agreement, _INTENT.c.state == "open")
+        for (pinned,) in self._connection.execute(query):
+            held = json.loads(pinned).get(dataset)
+            oldest = min(oldest, held["lake"]) if held is not None else oldest
+        return oldest
 
     def set_intent_state(self, intent: str, state: str) -> None:
         """Move an intent on."""

@@ -7,7 +7,7 @@ that (``migrations``).
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Index, LargeBinary, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Index, LargeBinary, Table, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 # --- parties and callers
@@ -103,29 +103,47 @@ class ArtefactBody(SQLModel, table=True):
 
 
 class Extract(SQLModel, table=True):
-    """One push: intended, then committed, and perhaps withdrawn or replaced later."""
+    """One push and where it stands (``service.intake.ports``); its party is its supplier."""
 
     id: str = Field(primary_key=True)
     agreement: str
+    version: str
     agreement_digest: str
     dataset: str
-    supplier: str
+    schema_name: str
     client: str
-    state: str
-    digest: str
-    rows: int = Field(sa_type=BigInteger)
-    persons: int = Field(sa_type=BigInteger)
-    size: int = Field(sa_type=BigInteger)
+    party: str
+    role: str
+    media: str
     covers_from: str
     covers_to: str
+    digest: str
     staged: str
-    schema_name: str
-    replaces: str | None = None
-    idempotency_key: str
-    request_digest: str
+    staged_sha256: str
+    rows: int = Field(sa_type=BigInteger)
+    persons: int = Field(sa_type=BigInteger)
+    bytes: int = Field(sa_type=BigInteger)
+    key: str
+    fingerprint: str
     received_at: str
+    state: str = Field(index=True)
+    replaces: str | None = None
     receipt: str | None = None
-    __table_args__ = (Index("extract_dataset", "agreement", "dataset", "state"),)
+    withdrawal: str | None = None
+    sequence: int = Field(sa_type=BigInteger, unique=True)
+    __table_args__ = (
+        Index("extract_dataset", "agreement", "dataset", "state"),
+        Index(
+            "extract_key",
+            "agreement",
+            "party",
+            "client",
+            "key",
+            unique=True,
+            sqlite_where=text("state <> 'aborted'"),
+            postgresql_where=text("state <> 'aborted'"),
+        ),
+    )
 
 
 class DataVersion(SQLModel, table=True):

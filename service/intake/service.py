@@ -1,0 +1,252 @@
+"""What a supplier may do with a dataset: push, list, withdraw; authorised against the agreement in force."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from anyio import to_thread
+
+from schemas.calendar import parse_date
+from schemas.errors import DocumentError
+from schemas.table_schema import TableSchema
+from service.agreements.ports import AgreementStore
+from service.agreements.standing import Current, document, library, visible
+from service.audit.entry import AgreementRef, Decision, Entry, Kind
+from service.audit.entry import Caller as EntryCaller
+from service.audit.ports import LogStore
+from service.errors import ConcordatError, Conflict, Forbidden, Malformed, NotFound
+from service.identity.caller import Caller, Role
+from service.intake.expressions import Covers
+from service.intake.ports import ExtractRow, ExtractStore
+from service.intake.push import Order, Pushes
+
+
+class OpenIntents(Protocol):
+    """Tells which data versions questions still need."""
+
+    def oldest_pinned(self, agreement: str, dataset: str) -> int:
+        """Return the oldest lake version that an open intent pins, or the dataset's own."""
+        ...
+
+
+class Transaction(Protocol):
+    """A transaction that can reach what supplying needs."""
+
+    @property
+    def agreements(self) -> AgreementStore:
+        """The agreements."""
+        ...
+
+    @property
+    def answers(self) -> OpenIntents:
+        """The intents."""
+        ...
+
+    @property
+    def extracts(self) -> ExtractStore:
+        """The extracts."""
+        ...
+
+    @property
+    def log(self) -> LogStore:
+        """The log."""
+        ...
+
+
+class Store(Protocol):
+    """Opens transactions."""
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction that commits at its end."""
+        ...
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction that reads one state."""
+        ...
+
+
+class Vacuum(Protocol):
+    """Removes files that no version needs any more."""
+
+    def vacuum(self, agreement: str, dataset: str, keep_versions_from: int) -> int:
+        """Remove the files that no version from ``keep_versions_from`` on refers to; return how many."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The headers and parameters of a push, as they came."""
+
+    agreement: str
+    dataset: str
+    first: str | None
+    last: str | None
+    key: str
+    content_type: str
+    replaces: str | None = None
+    content_digest: str | None = None
+    content_encoding: str | None = None
+    agreement_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The use cases of suppliers."""
+
+    store: Store
+    pushes: Pushes
+    lake: Vacuum
+    broker: str
+    clock: Callable[[], datetime]
+
+    async def push(self, caller: Caller, delivery: Delivery, body: AsyncIterator[bytes]) -> dict[str, Any]:
+        """Take an extract, wholly or not at all; return the signed receipt.
+
+        Raises:
+            Forbidden: the caller's party does not supply the dataset, or the agreement is not in force.
+            Conflict: ``agreement_changed``, or what ``Pushes.push`` raises.
+            Malformed: the period is missing or wrong, or the extract is refused.
+        """
+        order = await to_thread.run_sync(self._order, caller, delivery)
+        receipt = await self.pushes.push(order, body)
+        if delivery.replaces is not None:
+            await to_thread.run_sync(self._vacuum, delivery.agreement, delivery.dataset)
+        return receipt
+
+    def withdraw(self, caller: Caller, agreement: str, dataset: str, extract: str) -> dict[str, Any]:
+        """Take an extract of the caller's own out, and remove its rows from the disk; return the signed receipt."""
+        found = self._supplied(caller, agreement, dataset)
+        reference = AgreementRef(found.row.id, str(found.version), found.digest)
+        receipt = self.pushes.withdraw(_entry_caller(caller), reference, dataset, extract)
+        self._vacuum(agreement, dataset)
+        return receipt
+
+    def listed(
+        self, caller: Caller, agreement: str, dataset: str, limit: int, before: str | None
+    ) -> list[dict[str, Any]]:
+        """Return the caller's party's extracts, the newest first."""
+        self._supplied(caller, agreement, dataset)
+        with self.store.read() as tx:
+            rows = tx.extracts.listed(agreement, dataset, caller.party, limit, before)
+        return [_shape(row) for row in rows]
+
+    def one(self, caller: Caller, agreement: str, dataset: str, extract: str) -> dict[str, Any]:
+        """Return one extract of the caller's party.
+
+        Raises:
+            NotFound: there is none.
+        """
+        self._supplied(caller, agreement, dataset)
+        with self.store.read() as tx:
+            row = tx.extracts.get(agreement, dataset, extract)
+        if row is None or row.caller.party != caller.party:
+            raise NotFound("your party has no such extract")
+        return _shape(row)
+
+    def recover(self) -> None:
+        """Complete what a crash interrupted."""
+        self.pushes.recover(self._schema_of)
+
+    def _schema_of(self, row: ExtractRow) -> TableSchema:
+        with self.store.read() as tx:
+            versions = tx.agreements.versions(row.agreement.id)
+            version = next(item for item in versions if str(item.version) == row.agreement.version)
+            return library(tx.agreements, document(version.document)).schema(row.schema)
+
+    def _order(self, caller: Caller, delivery: Delivery) -> Order:
+        try:
+            found = self._supplied(caller, delivery.agreement, delivery.dataset)
+            known = delivery.agreement_digest
+            if known is not None and known != found.digest:
+                raise Conflict(
+                    "the agreement in force is not the one that the push names; read what changed",
+                    code="agreement_changed",
+                )
+            covers = _covers(delivery.first, delivery.last)
+        except ConcordatError as error:
+            self._refused(caller, delivery, error)
+            raise
+        schema = found.library.schema(found.agreement.datasets[delivery.dataset].schema_)
+        return Order(
+            caller=_entry_caller(caller),
+            agreement=AgreementRef(found.row.id, str(found.version), found.digest),
+            dataset=delivery.dataset,
+            schema=schema,
+            content_type=delivery.content_type,
+            covers=covers,
+            key=delivery.key,
+            replaces=delivery.replaces,
+            content_digest=delivery.content_digest,
+            content_encoding=delivery.content_encoding,
+        )
+
+    def _supplied(self, caller: Caller, agreement: str, dataset: str) -> Current:
+        """Return the agreement in force under which the caller's party supplies the dataset."""
+        caller.require(Role.SUPPLIER)
+        with self.store.read() as tx:
+            found = visible(tx.agreements, agreement, self.clock().date(), self.broker, caller.party)
+        entry = found.agreement.datasets.get(dataset)
+        if entry is None or entry.supplier != caller.party:
+            raise Forbidden(
+                f"your party does not supply {dataset}" if entry else "no such dataset", code="not_a_supplier"
+            )
+        return found
+
+    def _refused(self, caller: Caller, delivery: Delivery, error: ConcordatError) -> None:
+        with self.store.write() as tx:
+            versions = tx.agreements.versions(delivery.agreement)
+            newest = versions[-1] if versions else None
+            known = newest is not None and delivery.dataset in document(newest.document).datasets
+            tx.log.append(
+                Entry(
+                    kind=Kind.PUSH_REFUSED,
+                    time=self.clock(),
+                    caller=_entry_caller(caller),
+                    nonce=caller.nonce(),
+                    agreement=AgreementRef(newest.agreement, str(newest.version), newest.digest) if newest else None,
+                    request={"dataset": delivery.dataset} if known else None,
+                    decision=Decision("refused", error.code),
+                )
+            )
+
+    def _vacuum(self, agreement: str, dataset: str) -> None:
+        """Remove the rows that no answer can need any more; questions already charged keep theirs until answered."""
+        with self.store.read() as tx:
+            oldest = tx.answers.oldest_pinned(agreement, dataset)
+        self.lake.vacuum(agreement, dataset, oldest)
+
+
+def _covers(first: str | None, last: str | None) -> Covers:
+    if first is None or last is None:
+        raise Malformed("say which days the push covers: ?from=YYYY-MM-DD&to=YYYY-MM-DD", code="covers_required")
+    try:
+        start, end = parse_date(first), parse_date(last)
+    except DocumentError as error:
+        raise Malformed(f"from and to: {error.detail}", code="bad_covers") from None
+    if start > end or start.year < date(1900, 1, 1).year:
+        raise Malformed("from lies after to, or before 1900", code="bad_covers")
+    return Covers(start, end)
+
+
+def _entry_caller(caller: Caller) -> EntryCaller:
+    return EntryCaller(caller.client, caller.party, caller.role)
+
+
+def _shape(row: ExtractRow) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "extract": row.id,
+        "dataset": row.dataset,
+        "state": row.state.value,
+        "rows": row.staged.rows,
+        "persons": row.staged.persons,
+        "covers": {"from": row.covers.first.isoformat(), "to": row.covers.last.isoformat()},
+        "replaces": row.replaces,
+    }
+    for name in ("receipt", "withdrawal"):
+        if getattr(row, name) is not None:
+            made[name] = getattr(row, name)
+    return made

@@ -1,0 +1,183 @@
+"""Rows of extracts and data versions; implements ``service.intake.ports.ExtractStore``."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from schemas.canonical import canonical
+from service.audit.entry import AgreementRef, Caller, format_time
+from service.intake.check import Staged
+from service.intake.expressions import Covers
+from service.intake.ports import LIVE, PENDING, ExtractRow, KeyTaken, PushKey, State
+from service.storage.tables import DataVersion, Extract, table
+
+_EXTRACT = table(Extract)
+_VERSION = table(DataVersion)
+
+
+class ExtractStore:
+    """Reads and writes extracts."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def by_key(self, agreement: str, party: str, client: str, key: str) -> ExtractRow | None:
+        """Return the extract that an idempotency key is bound to, leaving out aborted ones."""
+        column = _EXTRACT.c
+        return self._one(
+            column.agreement == agreement,
+            column.party == party,
+            column.client == client,
+            column.key == key,
+            column.state != State.ABORTED,
+        )
+
+    def get(self, agreement: str, dataset: str, extract: str) -> ExtractRow | None:
+        """Return an extract of a dataset."""
+        column = _EXTRACT.c
+        return self._one(column.agreement == agreement, column.dataset == dataset, column.id == extract)
+
+    def insert(self, row: ExtractRow) -> None:
+        """Add a staged extract and bind its key.
+
+        Raises:
+            KeyTaken: another extract, not aborted, holds the key.
+        """
+        if self.by_key(row.agreement.id, row.key.party, row.key.client, row.key.key) is not None:
+            raise KeyTaken
+        newest = self._connection.execute(select(func.max(_EXTRACT.c.sequence))).scalar() or 0
+        try:
+            self._connection.execute(insert(_EXTRACT), _values(row) | {"sequence": int(newest) + 1})
+        except IntegrityError:
+            raise KeyTaken from None
+
+    def move(
+        self,
+        extract: str,
+        before: State,
+        after: State,
+        *,
+        receipt: dict[str, Any] | None = None,
+        withdrawal: dict[str, Any] | None = None,
+    ) -> bool:
+        """Move an extract from one state to another; False where it is not in ``before``."""
+        values: dict[str, Any] = {"state": after.value}
+        if receipt is not None:
+            values["receipt"] = canonical(receipt).decode()
+        if withdrawal is not None:
+            values["withdrawal"] = canonical(withdrawal).decode()
+        moved = self._connection.execute(
+            update(_EXTRACT).where(_EXTRACT.c.id == extract, _EXTRACT.c.state == before.value).values(**values)
+        )
+        return moved.rowcount == 1
+
+    def pending(self) -> list[ExtractRow]:
+        """Return the extracts whose intent is neither done nor aborted, the oldest first."""
+        query = select(_EXTRACT).where(_EXTRACT.c.state.in_(sorted(PENDING))).order_by(_EXTRACT.c.sequence)
+        return [_row(item) for item in self._connection.execute(query).mappings()]
+
+    def live_rows(self, agreement: str, dataset: str) -> int:
+        """Return the sum of rows that are, or may any moment be, in the dataset."""
+        query = select(func.sum(_EXTRACT.c.rows)).where(
+            _EXTRACT.c.agreement == agreement, _EXTRACT.c.dataset == dataset, _EXTRACT.c.state.in_(sorted(LIVE))
+        )
+        return int(self._connection.execute(query).scalar() or 0)
+
+    def listed(self, agreement: str, dataset: str, supplier: str, limit: int, before: str | None) -> list[ExtractRow]:
+        """Return a supplier's extracts, not aborted, the newest first, from the one after ``before``."""
+        column = _EXTRACT.c
+        query = select(_EXTRACT).where(
+            column.agreement == agreement,
+            column.dataset == dataset,
+            column.party == supplier,
+            column.state != State.ABORTED,
+        )
+        if before is not None:
+            place = select(column.sequence).where(column.id == before, column.party == supplier).scalar_subquery()
+            query = query.where(column.sequence < place)
+        query = query.order_by(column.sequence.desc()).limit(limit)
+        return [_row(item) for item in self._connection.execute(query).mappings()]
+
+    def move_data_version(self, agreement: str, dataset: str, lake_version: int, at: datetime) -> None:
+        """Give the dataset a new opaque data version that names at least ``lake_version``."""
+        column = _VERSION.c
+        query = (
+            select(column.sequence, column.lake_version)
+            .where(column.agreement == agreement, column.dataset == dataset)
+            .order_by(column.sequence.desc())
+            .limit(1)
+        )
+        held = self._connection.execute(query).first()
+        sequence, newest = (int(held[0]) + 1, int(held[1])) if held else (0, lake_version)
+        self._connection.execute(
+            insert(_VERSION),
+            {
+                "name": f"data-{secrets.token_hex(10)}",
+                "agreement": agreement,
+                "dataset": dataset,
+                "lake_version": max(lake_version, newest),
+                "sequence": sequence,
+                "at": format_time(at),
+            },
+        )
+
+    def _one(self, *conditions: Any) -> ExtractRow | None:
+        found = self._connection.execute(select(_EXTRACT).where(*conditions)).mappings().first()
+        return _row(found) if found else None
+
+
+def _values(row: ExtractRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "agreement": row.agreement.id,
+        "version": row.agreement.version,
+        "agreement_digest": row.agreement.digest,
+        "dataset": row.dataset,
+        "schema_name": row.schema,
+        "client": row.key.client,
+        "party": row.key.party,
+        "role": row.caller.role or "",
+        "media": row.media,
+        "covers_from": row.covers.first.isoformat(),
+        "covers_to": row.covers.last.isoformat(),
+        "digest": row.digest,
+        "staged": str(row.staged.path),
+        "staged_sha256": row.staged.sha256,
+        "rows": row.staged.rows,
+        "persons": row.staged.persons,
+        "bytes": row.staged.bytes,
+        "key": row.key.key,
+        "fingerprint": row.key.fingerprint,
+        "received_at": row.received.isoformat(),
+        "state": row.state.value,
+        "replaces": row.replaces,
+        "receipt": canonical(row.receipt).decode() if row.receipt is not None else None,
+        "withdrawal": canonical(row.withdrawal).decode() if row.withdrawal is not None else None,
+    }
+
+
+def _row(item: Any) -> ExtractRow:
+    return ExtractRow(
+        id=item["id"],
+        agreement=AgreementRef(item["agreement"], item["version"], item["agreement_digest"]),
+        dataset=item["dataset"],
+        schema=item["schema_name"],
+        caller=Caller(item["client"], item["party"], item["role"] or None),
+        media=item["media"],
+        covers=Covers(date.fromisoformat(item["covers_from"]), date.fromisoformat(item["covers_to"])),
+        digest=item["digest"],
+        staged=Staged(Path(item["staged"]), item["rows"], item["persons"], item["bytes"], item["staged_sha256"]),
+        key=PushKey(item["party"], item["client"], item["key"], item["fingerprint"]),
+        received=datetime.fromisoformat(item["received_at"]),
+        state=State(item["state"]),
+        replaces=item["replaces"],
+        receipt=json.loads(item["receipt"]) if item["receipt"] else None,
+        withdrawal=json.loads(item["withdrawal"]) if item["withdrawal"] else None,
+    )

@@ -1,0 +1,98 @@
+"""``kill -9`` at each step of ask and push: nothing is lost, nothing is given for nothing, a retry completes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from connectors.synth import World, write_csv
+from tests.support.server import Process, Served, count_request, schema, start_process
+
+ASK_STEPS = (
+    "before-charge-commit",
+    "after-charge-commit",
+    "after-engine",
+    "before-release-commit",
+    "after-release-commit",
+)
+
+
+@pytest.fixture(scope="module")
+def extract(tmp_path_factory) -> bytes:
+    path: Path = tmp_path_factory.mktemp("extract") / "police.csv"
+    write_csv(path, schema("police-violence/v1"), 2000, world=World(3), period=(date(2026, 4, 1), date(2026, 6, 30)))
+    return path.read_bytes()
+
+
+@pytest.fixture
+def processes() -> Iterator[list[Process]]:
+    made: list[Process] = []
+    yield made
+    for process in made:
+        if process.process.poll() is None:
+            process.kill()
+
+
+def restart(processes: list[Process], folder: Path, crash_at: str = "") -> Served:
+    if processes and processes[-1].process.poll() is None:
+        processes[-1].kill()
+    processes.append(start_process(folder, crash_at=crash_at))
+    return processes[-1].served
+
+
+def spent(served: Served) -> Decimal:
+    with served.http("as-opcc", "analyst") as http:
+        return Decimal(http.get(f"{served.agreement}/budget").json()["spent"]["rho"])
+
+
+@pytest.mark.parametrize("step", ASK_STEPS)
+def test_kill_at_each_step_of_ask_gives_one_release_for_one_charge(tmp_path, extract, processes, step):
+    served = restart(processes, tmp_path)
+    assert served.push("as-police", "police-violence", extract).status_code == 201
+    served = restart(processes, tmp_path, crash_at=step)
+    with pytest.raises(httpx.TransportError):
+        served.ask(count_request(), "survives")
+    assert processes[-1].process.wait(20) == -9
+
+    served = restart(processes, tmp_path)
+    kinds = [item["entry"]["kind"] for item in served.entries()]
+    released, charged = kinds.count("released"), kinds.count("charged")
+    assert released <= charged, "never released without its charge"
+    if step == "before-charge-commit":
+        assert (charged, spent(served)) == (0, 0)
+    else:
+        assert (charged, released) == (1, 1), "the start completes what was charged"
+
+    answer = served.ask(count_request(), "survives")
+    assert answer.status_code == 200, answer.text
+    assert served.ask(count_request(), "survives").json() == answer.json()
+    kinds = [item["entry"]["kind"] for item in served.entries()]
+    assert (kinds.count("charged"), kinds.count("released")) == (1, 1)
+    assert spent(served) == Decimal(answer.json()["guarantee"]["rho"])
+
+
+def test_a_crash_after_the_charge_then_a_retry_on_another_process_is_one_release_and_one_charge(
+    tmp_path, extract, processes
+):
+    """Two processes complete the same intent at once, each by the same key."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    served = restart(processes, tmp_path)
+    served.push("as-police", "police-violence", extract)
+    first = restart(processes, tmp_path, crash_at="after-charge-commit")
+    with pytest.raises(httpx.TransportError):
+        first.ask(count_request(), "both")
+    processes.append(start_process(tmp_path))
+    processes.append(start_process(tmp_path))
+    with ThreadPoolExecutor(8) as pool:
+        brokers = [processes[-1].served, processes[-2].served]
+        answers = list(pool.map(lambda n: brokers[n % 2].ask(count_request(), "both"), range(8)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
+    kinds = [item["entry"]["kind"] for item in processes[-1].served.entries()]
+    assert (kinds.count("charged"), kinds.count("released")) == (1, 1)
