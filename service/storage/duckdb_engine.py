@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from schemas.table_schema import TableSchema
-from service.aggregates.engine import Table, assemble, compile_totals, table_name
+from service.aggregates.engine import Table, assemble, compile_totals, datasets, table_name
 from service.errors import EngineFailed
 from service.layout import stored_columns
 from service.policy.plan import EffectivePlan
@@ -77,7 +77,7 @@ class DuckDBEngine:
             EngineFailed: DuckDB failed or the deadline passed. What it said is dropped: it may hold values.
         """
         sql = compile_totals(plan, {name: table.schema for name, table in tables.items()})
-        views = {table_name(plan, name): _source(table) for name, table in tables.items()}
+        views = {table_name(plan, name): _source(tables[name]) for name in datasets(plan)}
         if not self._places.acquire(timeout=self._deadline):
             raise EngineFailed("the engine is busy: ask again later")
         try:
@@ -135,9 +135,7 @@ def _source(table: Table) -> str:
 
 
 def _columns(schema: TableSchema, form: str) -> str:
-    return ", ".join(
-        form.format(name=_name(column.name), type=column.type) for column in stored_columns(schema)
-    )
+    return ", ".join(form.format(name=_name(column.name), type=column.type) for column in stored_columns(schema))
 
 
 def _name(text: str) -> str:

@@ -1,0 +1,160 @@
+"""Small databases and questions on them, drawn by Hypothesis; made to collide, repeat, lack and exceed."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from hypothesis import strategies as st
+
+from schemas.calendar import floor
+from service.policy.plan import (
+    CodeFilter,
+    CodeKeys,
+    DateFilter,
+    DateKeys,
+    EffectivePlan,
+    FlagFilter,
+    FlagKeys,
+    LinkPlan,
+    Measured,
+    NumberFilter,
+    NumberKeys,
+)
+from tests.spec.harness import SCHEMAS, question
+
+LEAST, MOST = -(2**63), 2**63 - 1
+PEOPLE = [(0, 0, 0, 0), (0, 0, 0, 1), (0, 1, 0, 0), (LEAST, MOST, LEAST, MOST), (MOST, MOST, MOST, MOST)]
+"""Pseudonyms that share words, and the extremes of a word."""
+
+people = st.sampled_from(PEOPLE)
+days = st.sampled_from(
+    [date(2025, 12, 31), date(2026, 1, 1), date(2026, 3, 31), date(2026, 4, 1), date(2026, 4, 30), date(2026, 5, 1)]
+)
+areas = st.sampled_from(["north", "south", "east", "unknown"])
+ages = st.none() | st.sampled_from([0, 17, 18, 64, 65, 120])
+harms = st.none() | st.sampled_from([-1000, -101, -100, -1, 0, 7, 100, 101, 1000])
+unlinked = st.sampled_from([False, False, False, True])
+
+police_row = st.fixed_dictionaries(
+    {
+        "person": people, "unlinked": unlinked, "occurred": days, "area": areas, "age": ages, "harm": harms,
+        "knife": st.booleans(),
+    }
+)  # fmt: skip
+hospital_row = st.fixed_dictionaries(
+    {
+        "patient": people,
+        "unlinked": unlinked,
+        "attended": days,
+        "site": st.sampled_from(["north", "south", "unknown"]),
+        "admitted": st.booleans(),
+    }
+)
+
+
+@st.composite
+def databases(draw) -> dict[str, list[dict[str, Any]]]:
+    """Draw both person datasets; duplicates are likely, unlinked rows have one-off pseudonyms."""
+    made = {
+        "police": draw(st.lists(police_row, max_size=14)),
+        "hospital": draw(st.lists(hospital_row, max_size=6)),
+    }
+    made["police"] += draw(st.lists(st.sampled_from(made["police"]), max_size=8)) if made["police"] else []
+    return {name: [_one_off(name, place, row) for place, row in enumerate(rows)] for name, rows in made.items()}
+
+
+def _one_off(dataset: str, place: int, row: dict[str, Any]) -> dict[str, Any]:
+    if not row["unlinked"]:
+        return row
+    return row | {SCHEMAS[dataset].pseudonym: (7, 7, place, len(dataset))}
+
+
+def date_keys(draw) -> DateKeys:
+    """Draw periods in any order, with gaps."""
+    level = draw(st.sampled_from(["day", "month", "quarter", "year"]))
+    chosen = draw(st.lists(days, min_size=1, max_size=4))
+    return DateKeys("occurred", level, tuple(dict.fromkeys(floor(day, level) for day in chosen)))
+
+
+def code_keys(draw) -> CodeKeys:
+    """Draw a level: some codes under some keys, some keys with no code."""
+    keys = draw(st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, unique=True))
+    codes = draw(st.lists(areas, unique=True))
+    return CodeKeys(
+        "area", "level", tuple(keys), tuple((code, draw(st.sampled_from(["a", "b", "c"]))) for code in codes)
+    )
+
+
+def number_keys(draw) -> NumberKeys:
+    """Draw bands in order, with gaps, some without a key."""
+    edges = sorted(draw(st.lists(st.sampled_from([0, 17, 18, 19, 64, 65, 120]), min_size=2, max_size=6, unique=True)))
+    bands = [(edges[place], edges[place + 1] - 1) for place in range(0, len(edges) - 1, 1 + draw(st.booleans()))]
+    named = tuple((f"{first}-{last}", first, last) for first, last in bands)
+    keys = [name for name, _, _ in named] + ["unknown"]
+    return NumberKeys("age", "band", tuple(draw(st.lists(st.sampled_from(keys), min_size=1, unique=True))), named)
+
+
+def flag_keys(draw) -> FlagKeys:
+    """Draw one or both."""
+    keys = draw(st.lists(st.sampled_from(["false", "true"]), min_size=1, unique=True))
+    return FlagKeys("knife", "as-is", tuple(keys))
+
+
+police_filter = st.one_of(
+    st.builds(CodeFilter, st.just("area"), st.lists(areas, unique=True).map(sorted).map(tuple)),
+    st.builds(FlagFilter, st.just("knife"), st.booleans()),
+    st.builds(DateFilter, st.just("occurred"), st.none() | days, st.none() | days),
+    st.builds(
+        NumberFilter,
+        st.just("age"),
+        st.sampled_from([(), ((0, 17),), ((0, 17), (65, 120)), ((18, 64),)]),
+        st.booleans(),
+    ),
+)
+hospital_filter = st.builds(FlagFilter, st.just("admitted"), st.booleans()) | st.builds(
+    CodeFilter, st.just("site"), st.sampled_from([("north",), ("north", "south")])
+)
+links = st.one_of(
+    st.builds(
+        LinkPlan,
+        st.just("hospital"),
+        st.just("supplier/hospital"),
+        st.booleans(),
+        st.lists(hospital_filter, max_size=1).map(tuple),
+    ),
+    st.builds(
+        LinkPlan,
+        st.just("police"),
+        st.just("supplier/police"),
+        st.booleans(),
+        st.lists(police_filter, max_size=1).map(tuple),
+    ),
+)
+measures = st.lists(
+    st.sampled_from(
+        [
+            Measured("count"),
+            Measured("persons"),
+            Measured("sum", "harm", -100, 100, 1),
+            Measured("mean", "harm", -100, 50, 1),
+            Measured("sum", "age", 10, 90),
+        ]
+    ),
+    min_size=1,
+    max_size=3,
+    unique=True,
+)
+
+
+@st.composite
+def questions(draw) -> EffectivePlan:
+    """Draw a question on the police dataset."""
+    groupings = draw(st.lists(st.sampled_from([date_keys, code_keys, number_keys, flag_keys]), max_size=3, unique=True))
+    return question(
+        draw(measures),
+        *(grouping(draw) for grouping in groupings),
+        per_person=draw(st.integers(1, 4)),
+        filters=tuple(draw(st.lists(police_filter, max_size=2))),
+        links=tuple(draw(st.lists(links, max_size=2))),
+    )

@@ -1,0 +1,129 @@
+"""The bounded totals in plain Python, written from guarantee.md section 2 and sharing nothing with the engine."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from schemas.calendar import floor
+from schemas.table_schema import TableSchema
+from service.policy.plan import (
+    CodeFilter,
+    CodeKeys,
+    DateFilter,
+    DateKeys,
+    EffectivePlan,
+    Filter,
+    FlagFilter,
+    FlagKeys,
+    Keys,
+)
+
+Row = Mapping[str, Any]
+Tables = Mapping[str, Sequence[Row]]
+
+
+def totals(plan: EffectivePlan, tables: Tables, schemas: Mapping[str, TableSchema]) -> dict[str, list[int]]:
+    """Return each query's totals in 1/1024, in the order of the key set."""
+    key_set = list(itertools.product(*(_keys(by) for by in plan.by)))
+    left = _left(plan, tables, schemas)
+    schema = schemas[plan.dataset]
+    made = {}
+    for measure in plan.measures:
+        if measure.kind == "persons":
+            cells = _persons(plan, left, schema)
+            made[f"{measure.name}.persons"] = cells
+            continue
+        weights = _row_weights(plan, left, schema)
+        sums: Counter[Any] = Counter()
+        counts: Counter[Any] = Counter()
+        for (key, row), weight in zip(left, weights, strict=True):
+            if measure.kind == "count":
+                counts[key] += weight
+            elif (value := row[measure.field or ""]) is not None:
+                counts[key] += weight
+                sums[key] += weight * max(measure.low, min(measure.high, value))
+        if measure.kind in ("sum", "mean"):
+            made[f"{measure.name}.sum"] = sums
+        if measure.kind in ("count", "mean"):
+            made[f"{measure.name}.count"] = counts
+    return {name: [cells[key] for key in key_set] for name, cells in made.items()}
+
+
+def _left(plan: EffectivePlan, tables: Tables, schemas: Mapping[str, TableSchema]) -> list[tuple[Any, Row]]:
+    """Return the rows that are counted, with their keys."""
+    schema = schemas[plan.dataset]
+    made = []
+    for row in tables[plan.dataset]:
+        key = tuple(_key(by, row[by.field]) for by in plan.by)
+        if None in key or not all(_keeps(item, row) for item in plan.filters):
+            continue
+        if plan.links and schema.unlinked is not None and row[schema.unlinked]:
+            continue
+        if all(_linked(link, row[schema.pseudonym or ""], tables, schemas) for link in plan.links):
+            made.append((key, row))
+    return made
+
+
+def _linked(link: Any, person: Any, tables: Tables, schemas: Mapping[str, TableSchema]) -> bool:
+    schema = schemas[link.dataset]
+    found = any(
+        other[schema.pseudonym or ""] == person
+        and not (schema.unlinked is not None and other[schema.unlinked])
+        and all(_keeps(item, other) for item in link.filters)
+        for other in tables[link.dataset]
+    )
+    return found is link.has
+
+
+def _row_weights(plan: EffectivePlan, left: Sequence[tuple[Any, Row]], schema: TableSchema) -> list[int]:
+    if schema.pseudonym is None:
+        return [1024] * len(left)
+    own = Counter(row[schema.pseudonym] for _, row in left)
+    return [min(1024, 1024 * plan.per_person // own[row[schema.pseudonym]]) for _, row in left]
+
+
+def _persons(plan: EffectivePlan, left: Sequence[tuple[Any, Row]], schema: TableSchema) -> Counter[Any]:
+    touched = defaultdict(set)
+    for key, row in left:
+        if schema.unlinked is None or not row[schema.unlinked]:
+            touched[row[schema.pseudonym or ""]].add(key)
+    cells: Counter[Any] = Counter()
+    for keys in touched.values():
+        for key in keys:
+            cells[key] += min(1024, 1024 * plan.per_person // len(keys))
+    return cells
+
+
+def _keys(by: Keys) -> tuple[Any, ...]:
+    return by.starts if isinstance(by, DateKeys) else by.keys
+
+
+def _key(by: Keys, value: Any) -> date | str | None:
+    """Return a value's public key, None where it has none."""
+    if isinstance(by, DateKeys):
+        found: Any = floor(value, by.level)
+    elif isinstance(by, CodeKeys):
+        found = dict(by.mapping).get(value)
+    elif isinstance(by, FlagKeys):
+        found = str(value).lower()
+    else:
+        inside = [key for key, first, last in by.bands if value is not None and first <= value <= last]
+        found = inside[0] if inside else "unknown"
+    return found if found in _keys(by) else None
+
+
+def _keeps(item: Filter, row: Row) -> bool:
+    value = row[item.field]
+    if isinstance(item, CodeFilter):
+        return value in item.codes
+    if isinstance(item, FlagFilter):
+        return value is item.value
+    if isinstance(item, DateFilter):
+        return (item.first is None or value >= item.first) and (item.last is None or value <= item.last)
+    if value is None:
+        return item.missing
+    return any(first <= value <= last for first, last in item.ranges)

@@ -1,0 +1,155 @@
+"""Neighbouring databases: one with all rows of one pseudonym, one with none (guarantee.md sections 1 and 2).
+
+Whatever a person adds is added apart from everyone else: removing the person leaves the others' totals bit-identical,
+and takes away no more than the sensitivity that the noise is made for.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.policy.plan import LinkPlan, Measured
+from service.privacy.sensitivity import of_part, parts, query_name
+from tests.property import reference
+from tests.property.questions import databases, questions
+from tests.spec.harness import AREAS, MONTHS, SCHEMAS, question
+
+ROW = {"unlinked": False, "occurred": date(2026, 4, 1), "area": "north", "age": None, "harm": None, "knife": False}
+
+
+def without(database, person):
+    return {name: [row for row in rows if row[SCHEMAS[name].pseudonym] != person] for name, rows in database.items()}
+
+
+def alone(database, person):
+    return {name: [row for row in rows if row[SCHEMAS[name].pseudonym] == person] for name, rows in database.items()}
+
+
+def persons(database):
+    return sorted({row[SCHEMAS[name].pseudonym] for name, rows in database.items() for row in rows})
+
+
+def stored(lake, database, files=1):
+    return {
+        name: lake.table(name, *[rows[part::files] for part in range(files) if rows[part::files]])
+        for name, rows in database.items()
+    }
+
+
+def minus(with_person, without_person):
+    return {
+        name: [one - other for one, other in zip(with_person[name], without_person[name], strict=True)]
+        for name in with_person
+    }
+
+
+@settings(max_examples=60)
+@given(databases(), questions())
+def test_removing_any_person_leaves_every_other_contribution_bit_identical(engine, lake, database, plan):
+    everyone = engine.totals(plan, stored(lake, database))
+    for person in persons(database):
+        others = engine.totals(plan, stored(lake, without(database, person)))
+        own = engine.totals(plan, stored(lake, alone(database, person)))
+        assert minus(everyone, others) == own
+
+
+@settings(max_examples=150)
+@given(databases(), questions(), st.integers(1, 4), st.randoms(use_true_random=False))
+def test_duckdb_equals_the_reference_whatever_the_files_and_their_order(
+    engine, lake, database, plan, files, random
+):
+    expected = reference.totals(plan, database, SCHEMAS)
+    assert engine.totals(plan, stored(lake, database)) == expected
+    shuffled = {name: random.sample(rows, len(rows)) for name, rows in database.items()}
+    assert engine.totals(plan, stored(lake, shuffled, files)) == expected
+
+
+@settings(max_examples=500)
+@given(databases(), questions())
+def test_no_person_moves_the_totals_by_more_than_the_sensitivity(database, plan):
+    everyone = reference.totals(plan, database, SCHEMAS)
+    for person in persons(database):
+        moved = minus(everyone, reference.totals(plan, without(database, person), SCHEMAS))
+        for measure in plan.measures:
+            for part in parts(measure):
+                bound = of_part(measure, part, plan.per_person, plan.cells)
+                found = moved[query_name(measure, part)]
+                assert sum(abs(step) for step in found) <= bound.l1
+                assert sum(step**2 for step in found) <= bound.l2_squared
+
+
+@given(st.integers(1, 1000), st.integers(1, 5000), st.integers(1, 5000))
+def test_the_persons_bound_holds_for_every_number_of_cells_touched(per_person, touched, cells):
+    touched = min(touched, cells)
+    weight = min(1024, 1024 * per_person // touched)
+    bound = of_part(Measured("persons"), "persons", per_person, cells)
+    assert touched * weight <= bound.l1
+    assert touched * weight**2 <= bound.l2_squared
+
+
+def test_the_sensitivity_is_reached(engine, lake):
+    """The bounds are no larger than need be: someone with K rows of the largest value moves by exactly that."""
+    plan = question(["count", "persons", Measured("sum", "harm", -100, 50, 1)], MONTHS, AREAS, per_person=2)
+    rows = [ROW | {"person": "ann", "harm": -1000, "area": area} for area in ("north", "south")]
+    found = engine.totals(plan, {"police": lake.table("police", rows)})
+    for measure, (name, cells) in zip(plan.measures, found.items(), strict=True):
+        bound = of_part(measure, name.rsplit(".", 1)[1], plan.per_person, plan.cells)
+        assert sum(abs(step) for step in cells) == bound.l1
+        if measure.kind == "persons":
+            assert sum(step**2 for step in cells) == bound.l2_squared
+
+
+@pytest.mark.parametrize("measure", ["count", "persons", Measured("sum", "harm", -100, 100, 1)])
+def test_a_person_with_1000_rows_moves_the_table_by_no_more_than_K(engine, lake, measure):
+    plan = question(measure, MONTHS, AREAS, per_person=3)
+    others = [
+        ROW | {"person": f"other {n}", "harm": n % 90, "area": AREAS.keys[n % 2], "occurred": MONTHS.starts[n % 2]}
+        for n in range(300)
+    ]
+    own = [
+        ROW | {"person": "ann", "harm": 1000, "area": AREAS.keys[n % 2], "occurred": MONTHS.starts[n // 500]}
+        for n in range(1000)
+    ]
+    moved = minus(
+        engine.totals(plan, {"police": lake.table("police", others, own)}),
+        engine.totals(plan, {"police": lake.table("police", others)}),
+    )
+    (cells,) = moved.values()
+    unit = 1024 * 100 if isinstance(measure, Measured) else 1024
+    assert 0 < sum(abs(step) for step in cells) <= 3 * unit
+    assert math.isqrt(sum(step**2 for step in cells)) <= 3 * unit
+
+
+def test_a_person_with_1000_rows_in_a_linked_dataset_moves_nothing_more(engine, lake):
+    plan = question("count", AREAS, links=(LinkPlan("hospital", "supplier/hospital", True, ()),))
+    police = lake.table("police", [ROW | {"person": "ann"}])
+    seen = {"patient": "ann", "unlinked": False, "attended": date(2026, 4, 1), "site": "north", "admitted": True}
+    hospital = lake.table("hospital", [seen] * 1000)
+    assert engine.totals(plan, {"police": police, "hospital": hospital}) == {"count.count": [1024, 0]}
+
+
+def test_a_key_present_for_one_person_only_changes_no_key_set(engine, lake):
+    plan = question(["count", "persons"], MONTHS, AREAS)
+    common = [ROW | {"person": "bob"}]
+    rare = [
+        ROW | {"person": "ann", "area": "east"},
+        ROW | {"person": "ann", "occurred": date(2031, 7, 1)},
+    ]
+    with_ann = engine.totals(plan, {"police": lake.table("police", common, rare)})
+    assert with_ann == engine.totals(plan, {"police": lake.table("police", common)})
+    assert {len(cells) for cells in with_ann.values()} == {plan.cells}
+
+
+def test_one_added_person_moves_nobody_elses_weight_however_many_they_are(engine, lake):
+    """What surrogate keys and row numbers get wrong: one added person moved 1,368 others' contributions."""
+    plan = question("count", AREAS, per_person=2)
+    others = [ROW | {"person": f"other {n % 500}", "area": AREAS.keys[n % 2]} for n in range(2000)]
+    before = engine.totals(plan, {"police": lake.table("police", others)})
+    own = [ROW | {"person": "ann", "area": "south"}]
+    after = engine.totals(plan, {"police": lake.table("police", own + others[::-1])})
+    assert minus(after, before) == {"count.count": [0, 1024]}
