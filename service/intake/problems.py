@@ -2,11 +2,13 @@
 
 Every word that leaves this module is Concordat's own: rule names, their explanations, and the names of the
 schema's columns. The names of columns that the schema does not know may be data (a file without a header), so
-they are told by their place, as ``#3``.
+they are told by their place, as ``#3``; unless they are plain words that say what identifiers the column holds, as
+``Postcode``, which its sender needs to see.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -17,6 +19,8 @@ FIRST_ROWS = 5
 MAX_SAMPLES = 10_000
 """Distinct offending cells of a column that are kept to be judged for identifiers."""
 
+_PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z _/()&-]{0,63}\Z")
+
 RULES = {
     "malformed_csv": "not CSV by RFC 4180 in UTF-8: one kind of line end, as many cells as names",
     "malformed_ndjson": "not one JSON object a line in UTF-8, every key once, every line short",
@@ -25,7 +29,7 @@ RULES = {
     "block_too_large": "a row group or record batch is too large: write more and smaller ones",
     "too_many_rows": "more rows than one extract may have: push it in parts",
     "missing_column": "the schema has this column, the extract does not",
-    "unknown_column": "the schema has no such column; its place is told, not its name",
+    "unknown_column": "the schema has no such column; its place is told unless its name is plainly of an identifier",
     "duplicate_column": "the column stands more than once",
     "wrong_type": "the value has a type that the column's kind does not allow",
     "required": "the cell is empty",
@@ -72,6 +76,7 @@ class Problems:
         self._seen: dict[tuple[str, str], _Seen] = {}
         self._samples: dict[str, dict[str, None]] = {}
         self._headers: dict[str, str] = {}
+        self._shown: dict[str, str] = {}
 
     def __bool__(self) -> bool:
         """Tell whether anything is broken."""
@@ -99,7 +104,10 @@ class Problems:
     def judge(self, identifiers: Identifiers) -> None:
         """Add ``identifier:<name>`` for each name and each sampled column that holds identifiers."""
         for place, name in self._headers.items():
-            for kind in identifiers.judge_header(name):
+            kinds = identifiers.judge_header(name)
+            if kinds and _PLAIN_WORDS.match(name):
+                self._shown[place] = name
+            for kind in kinds:
                 self._identifier(kind, place, _Seen())
         for column, cells in self._samples.items():
             for kind in identifiers.judge_column(cells):
@@ -116,7 +124,13 @@ class Problems:
         """Return the findings, identifiers first, then in the order in which they were met."""
         order = sorted(self._seen.items(), key=lambda item: not item[0][0].startswith("identifier:"))
         return tuple(
-            Finding(rule=rule, column=column, count=seen.count, rows=tuple(seen.rows), detail=_words(rule))
+            Finding(
+                rule=rule,
+                column=self._shown.get(column, column),
+                count=seen.count,
+                rows=tuple(seen.rows),
+                detail=_words(rule),
+            )
             for (rule, column), seen in order
         )
 
