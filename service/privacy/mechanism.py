@@ -75,7 +75,8 @@ class Mechanism:
         Raises:
             RuntimeError: the wrong number of values, or one that is no 64-bit integer; none is named.
         """
-        return [int(value) for value in _measurement(self.name, self.scale)(checked(values, length))]
+        exact = checked(values, length)
+        return [int(value) for value in _measurement(self.name, self.scale)(exact)]
 
 
 def checked(values: Sequence[int], length: int) -> list[int]:

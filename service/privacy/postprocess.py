@@ -91,9 +91,7 @@ def _total(measure: Measured, noisy: int, half: int, rule: UsableRule) -> Releas
     )
 
 
-def _mean(
-    measure: Measured, total: int, count: int, sum_half: int, count_half: int, rule: UsableRule
-) -> Released:
+def _mean(measure: Measured, total: int, count: int, sum_half: int, count_half: int, rule: UsableRule) -> Released:
     """A ratio of two noisy totals, with an interval that holds whenever both totals' intervals hold.
 
     The mean of the bounded totals lies within the column's declared bounds, so that all is clamped to them.

@@ -155,9 +155,7 @@ def _for_epsilon(
         return _gaussian(measures, per_person, cells, cap_rho_nano(epsilon, delta))
 
     def pure() -> tuple[Query, ...]:
-        return _queries(
-            measures, per_person, cells, lambda bound, part: laplace_for_epsilon(bound, wanted * part)
-        )
+        return _queries(measures, per_person, cells, lambda bound, part: laplace_for_epsilon(bound, wanted * part))
 
     priced = []
     refused: Malformed | None = None
@@ -177,9 +175,7 @@ def _for_epsilon(
     )
 
 
-def _gaussian(
-    measures: tuple[Measured, ...], per_person: int, cells: int, rho_nano: int
-) -> tuple[Query, ...]:
+def _gaussian(measures: tuple[Measured, ...], per_person: int, cells: int, rho_nano: int) -> tuple[Query, ...]:
     """Split a charge, rounding down, and take each part's cheapest Gaussian."""
     return _queries(
         measures,
@@ -189,9 +185,7 @@ def _gaussian(
     )
 
 
-def _within(
-    measures: tuple[Measured, ...], per_person: int, cells: int, spend: WithinSpend
-) -> tuple[Query, ...]:
+def _within(measures: tuple[Measured, ...], per_person: int, cells: int, spend: WithinSpend) -> tuple[Query, ...]:
     if any(measure.kind == "mean" for measure in measures):
         raise Malformed(
             "the error of a mean depends on the data: spend a share or an epsilon instead",
@@ -218,9 +212,7 @@ def _queries(
     for index, measure in enumerate(measures):
         needed = parts(measure)
         for part in needed:
-            noise = choose(
-                of_part(measure, part, per_person, cells), Fraction(1, len(measures) * len(needed))
-            )
+            noise = choose(of_part(measure, part, per_person, cells), Fraction(1, len(measures) * len(needed)))
             made.append(Query(query_name(measure, part), index, part, noise))
     return tuple(made)
 

@@ -67,7 +67,7 @@ def databases(draw) -> dict[str, list[dict[str, Any]]]:
 def _one_off(dataset: str, place: int, row: dict[str, Any]) -> dict[str, Any]:
     if not row["unlinked"]:
         return row
-    return row | {SCHEMAS[dataset].pseudonym: (7, 7, place, len(dataset))}
+    return row | {SCHEMAS[dataset].pseudonym or "": (7, 7, place, len(dataset))}
 
 
 def date_keys(draw) -> DateKeys:

@@ -60,9 +60,7 @@ def test_removing_any_person_leaves_every_other_contribution_bit_identical(engin
 
 @settings(max_examples=150)
 @given(databases(), questions(), st.integers(1, 4), st.randoms(use_true_random=False))
-def test_duckdb_equals_the_reference_whatever_the_files_and_their_order(
-    engine, lake, database, plan, files, random
-):
+def test_duckdb_equals_the_reference_whatever_the_files_and_their_order(engine, lake, database, plan, files, random):
     expected = reference.totals(plan, database, SCHEMAS)
     assert engine.totals(plan, stored(lake, database)) == expected
     shuffled = {name: random.sample(rows, len(rows)) for name, rows in database.items()}
@@ -105,7 +103,7 @@ def test_the_sensitivity_is_reached(engine, lake):
 
 
 @pytest.mark.parametrize("measure", ["count", "persons", Measured("sum", "harm", -100, 100, 1)])
-def test_a_person_with_1000_rows_moves_the_table_by_no_more_than_K(engine, lake, measure):
+def test_a_person_with_1000_rows_moves_the_table_by_no_more_than_K(engine, lake, measure):  # noqa: N802 - K is its name
     plan = question(measure, MONTHS, AREAS, per_person=3)
     others = [
         ROW | {"person": f"other {n}", "harm": n % 90, "area": AREAS.keys[n % 2], "occurred": MONTHS.starts[n % 2]}

@@ -24,6 +24,7 @@ Row = dict[str, Any]
 _REQUIRED = {"required": True}
 _PSEUDONYM = {"kind": "pseudonym", "type": "string", "pattern": "^[0-9a-f]{64}$"}
 _UNLINKED = {"kind": "unlinked", "type": "boolean"}
+_HARM = {"kind": "decimal", "type": "number", "minimum": -100, "maximum": 100, "decimals": 1, "nullable": True}
 
 
 def _schema(name: str, period: str, columns: Mapping[str, Mapping[str, Any]]) -> TableSchema:
@@ -59,12 +60,10 @@ SCHEMAS = {
             "occurred": {"kind": "date", "type": "date"},
             "area": {"kind": "code", "type": "string", "enum": ["north", "south", "east", "unknown"]},
             "age": {"kind": "integer", "type": "integer", "minimum": 0, "maximum": 120, "nullable": True},
-            "harm": {
-                "kind": "decimal", "type": "number", "minimum": -100, "maximum": 100, "decimals": 1, "nullable": True,
-            },
+            "harm": _HARM,
             "knife": {"kind": "flag", "type": "boolean"},
         },
-    ),  # fmt: skip
+    ),
     "hospital": _schema(
         "hospital/v1",
         "attended",
@@ -96,7 +95,7 @@ MONTHS = DateKeys("occurred", "month", (date(2026, 4, 1), date(2026, 5, 1)))
 
 
 def question(
-    measure: str | Measured | Sequence[str | Measured] = "count",
+    measure: str | Measured | Sequence[Any] = "count",
     *by: Keys,
     dataset: str = "police",
     per_person: int = 3,
@@ -188,9 +187,7 @@ class Lake:
         return str(path)
 
 
-def totals(
-    engine: Engine, lake: Lake, plan: EffectivePlan, tables: Mapping[str, str]
-) -> dict[tuple[str, ...], int | tuple[int, ...]]:
+def totals(engine: Engine, lake: Lake, plan: EffectivePlan, tables: Mapping[str, str]) -> dict[tuple[str, ...], Any]:
     """Return an engine's exact bounded totals for tables given as text, in 1/1024, by key.
 
     Returns:

@@ -151,3 +151,14 @@ def test_empty_and_full_filter_give_the_same_shape(engine, lake, pushed):
     assert found == {name: [0, 0] for name in names}
     nothing = question(measures, AREAS, filters=(CodeFilter("area", ("east",)),))
     assert list(totals(engine, lake, nothing, {"police": TABLE})) == list(full)
+
+
+def test_a_link_tells_persons_apart_who_share_words_of_their_pseudonym(engine, lake):
+    base = {"unlinked": False, "occurred": date(2026, 4, 1), "area": "north", "age": None, "harm": None, "knife": False}
+    police = lake.table("police", [base | {"person": (1, 2, 3, 4)}])
+    seen = {"unlinked": False, "attended": date(2026, 4, 1), "site": "north", "admitted": True}
+    for almost in ((0, 2, 3, 4), (1, 0, 3, 4), (1, 2, 0, 4), (1, 2, 3, 0)):
+        hospital = lake.table("hospital", [seen | {"patient": almost}])
+        for has, counted in ((True, 0), (False, 1024)):
+            found = engine.totals(linked(to_hospital(has=has)), {"police": police, "hospital": hospital})
+            assert found == {"count.count": [counted, 0]}

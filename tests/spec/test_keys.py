@@ -45,9 +45,7 @@ def test_keys_come_in_the_order_of_the_plan_the_last_grouping_fastest(engine, la
         ("month", (date(2026, 5, 1), date(2026, 3, 1)), [1, 1]),
     ],
 )
-def test_dates_are_counted_in_their_periods_and_periods_that_are_no_keys_fall_out(
-    engine, lake, level, starts, counted
-):
+def test_dates_are_counted_in_their_periods_and_periods_that_are_no_keys_fall_out(engine, lake, level, starts, counted):
     table = """
         person | occurred
         ann    | 2025-12-31
