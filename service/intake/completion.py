@@ -50,9 +50,9 @@ class Completion:
             if error.code != "in_progress":
                 self._abort(row)
             raise
-        means.fault("delta committed")
+        means.fault("push-delta-committed")
         made = self._record_push(row, version)
-        means.fault("recorded")
+        means.fault("push-recorded")
         return made
 
     def _record_push(self, row: ExtractRow, version: int) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class Completion:
             return row.withdrawal
         means = self._means
         version = means.lake.withdraw(row.agreement.id, row.dataset, row.id)
-        means.fault("delta withdrawn")
+        means.fault("withdrawal-delta-committed")
         with means.store.write() as transaction:
             extracts = transaction.extracts
             known = extracts.get(row.agreement.id, row.dataset, row.id)
@@ -104,7 +104,7 @@ class Completion:
             if not extracts.move(row.id, State.WITHDRAWING, State.WITHDRAWN, withdrawal=made):
                 raise RuntimeError("a withdrawn file belongs to an extract that is not being withdrawn")
             extracts.move_data_version(row.agreement.id, row.dataset, version, now)
-        means.fault("withdrawal recorded")
+        means.fault("withdrawal-recorded")
         return made
 
     def recover(self, schema_of: Callable[[ExtractRow], TableSchema]) -> None:

@@ -15,6 +15,25 @@ from service.intake.problems import Identifiers
 Sign = Callable[[dict[str, Any]], str]
 """Returns a detached JWS over a receipt's canonical JSON."""
 
+PUSH_STEPS = (
+    "push-spooled",
+    "push-staged",
+    "push-intended",
+    "lake-before-commit",
+    "lake-after-commit",
+    "push-delta-committed",
+    "push-recorded",
+)
+"""The steps of a push that a crash could follow, in order; up to the second nothing was intended."""
+WITHDRAWAL_STEPS = (
+    "withdrawal-intended",
+    "lake-before-withdrawal",
+    "lake-after-withdrawal",
+    "withdrawal-delta-committed",
+    "withdrawal-recorded",
+)
+"""The steps of a withdrawal that a crash could follow, in order."""
+
 
 def no_fault(_: str) -> None:
     """Do nothing at a step that a crash could follow; tests put a crash there."""
@@ -35,7 +54,7 @@ class Means:
         spool: A private folder.
         most_bytes: The largest body.
         limits: What one push may use.
-        fault: Called with the name of each step that a crash could follow.
+        fault: Called with the name of each step of ``PUSH_STEPS`` and ``WITHDRAWAL_STEPS`` that is its own.
     """
 
     store: Store

@@ -203,7 +203,7 @@ class Lake(Protocol):
     """The records' tables; each call is atomic and safe to repeat."""
 
     def stage_path(self, agreement: str, dataset: str, extract: str) -> Path:
-        """Return where an extract is to be staged; its folder exists."""
+        """Return where a new extract is to be staged; its folder exists, the file does not."""
         ...
 
     def commit(

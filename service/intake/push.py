@@ -102,7 +102,7 @@ class Pushes:
                 content_digest=order.content_digest,
                 content_encoding=order.content_encoding,
             ) as received:
-                means.fault("spooled")
+                means.fault("push-spooled")
                 return await to_thread.run_sync(partial(self._take, order, media, received))
         except ConcordatError as error:
             await to_thread.run_sync(partial(self._log_refusal, order, error))
@@ -118,9 +118,9 @@ class Pushes:
             existing = transaction.extracts.live_rows(order.agreement.id, order.dataset)
         if known is None:
             row = self._stage(order, media, received, key, existing)
-            means.fault("staged")
+            means.fault("push-staged")
             known = self._intend(order, row)
-            means.fault("intended")
+            means.fault("push-intended")
         return self._completion.push(known, order.schema)
 
     def _stage(self, order: Order, media: str, received: Spooled, key: PushKey, existing: int) -> ExtractRow:
@@ -193,7 +193,7 @@ class Pushes:
             raise _in_progress()
         if row.state not in (State.WITHDRAWING, State.WITHDRAWN):
             raise Conflict("the extract was replaced: withdraw the one that replaced it", code="not_withdrawable")
-        self._means.fault("withdrawal intended")
+        self._means.fault("withdrawal-intended")
         return self._completion.withdrawal(row, caller, agreement)
 
     def recover(self, schema_of: Callable[[ExtractRow], TableSchema]) -> None:

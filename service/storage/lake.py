@@ -59,8 +59,14 @@ class Lake:
         self._lock = threading.Lock()
 
     def stage_path(self, agreement: str, dataset: str, extract: str) -> Path:
-        """Return where an extract is to be staged, and make its folder."""
+        """Return where a new extract is to be staged, and make its folder.
+
+        Raises:
+            RuntimeError: there is such an extract already; staging would overwrite it.
+        """
         path = self._path(agreement, dataset, extract)
+        if path.exists():
+            raise RuntimeError("an extract's id is used once")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
 
@@ -95,7 +101,7 @@ class Lake:
             columns = _delta_schema(schema)
             if table is None:
                 table = _create(folder, columns)
-                self._fault("table created")
+                self._fault("lake-table-created")
             if table.schema() != columns:
                 raise Conflict(
                     "the dataset's stored columns are those of another schema: use a new dataset name",
@@ -111,9 +117,9 @@ class Lake:
             )
             metadata = {_ADDED: extract} | ({} if replaces is None else {_REMOVED: replaces})
             old = None if replaces is None else self._path(agreement, dataset, replaces).name
-            self._fault("before delta commit")
+            self._fault("lake-before-commit")
             version = _transact(table, added, old, metadata)
-            self._fault("after delta commit")
+            self._fault("lake-after-commit")
             return version
 
     def withdraw(self, agreement: str, dataset: str, extract: str) -> int:
@@ -130,9 +136,9 @@ class Lake:
             done = _version_of(table, _REMOVED, extract)
             if done is not None:
                 return done
-            self._fault("before delta withdrawal")
+            self._fault("lake-before-withdrawal")
             version = _transact(table, None, path.name, {_REMOVED: extract})
-            self._fault("after delta withdrawal")
+            self._fault("lake-after-withdrawal")
             return version
 
     def committed(self, agreement: str, dataset: str, extract: str) -> int | None:
@@ -228,10 +234,14 @@ def _open(folder: Path) -> DeltaTable | None:
 def _create(folder: Path, columns: Schema) -> DeltaTable:
     # An empty table changes nothing for anyone. Logs are kept: pinned versions and repeated commits need them.
     settings = {"delta.enableExpiredLogCleanup": "false"}
-    table = DeltaTable.create(
-        str(folder), schema=columns, mode="ignore", partition_by=[PARTITION], configuration=settings
-    )
-    _sync_log(folder, table.version())
+    try:
+        table = DeltaTable.create(
+            str(folder), schema=columns, mode="ignore", partition_by=[PARTITION], configuration=settings
+        )
+    except CommitFailedError:
+        # Another process has just created it.
+        table = DeltaTable(str(folder))
+    _sync_log(folder, 0)
     return table
 
 

@@ -126,6 +126,12 @@ def test_a_table_is_readable_by_delta_itself(lake: Lake, tmp_path: Path) -> None
     assert sorted(set(table["extract"].to_pylist())) == ["x-1", "x-2"]
 
 
+def test_an_extract_is_never_staged_over_another(lake: Lake, tmp_path: Path) -> None:
+    commit(lake, "x-1", 1, tmp_path)
+    with pytest.raises(RuntimeError):
+        lake.stage_path(A, D, "x-1")
+
+
 def test_vacuum_removes_what_only_older_versions_refer_to(lake: Lake, tmp_path: Path) -> None:
     commit(lake, "x-1", 1, tmp_path)
     second = commit(lake, "x-2", 2, tmp_path)
@@ -208,7 +214,7 @@ lake = Lake(Path(root), fault)
 if action == "withdraw":
     lake.withdraw("agreement-1", "incidents", extract)
 else:
-    path = lake.stage_path("agreement-1", "incidents", extract)
+    path = Path(root, "agreement-1", "incidents", f"{extract}.parquet")
     staged = Staged(path, int(rows), 1, int(size), "")
     lake.commit("agreement-1", "incidents", extract, staged, PERSON_SCHEMA, replaces or None)
 """
@@ -224,7 +230,7 @@ def killed_at(
 
 @pytest.mark.parametrize(
     ("point", "before"),
-    [("table created", None), ("before delta commit", None), ("after delta commit", 3)],
+    [("lake-table-created", None), ("lake-before-commit", None), ("lake-after-commit", 3)],
 )
 def test_a_commit_killed_at_any_step_is_all_or_nothing_and_a_retry_completes_it(
     lake: Lake, tmp_path: Path, point: str, before: int | None
@@ -236,7 +242,7 @@ def test_a_commit_killed_at_any_step_is_all_or_nothing_and_a_retry_completes_it(
     assert rows_at(lake, lake.commit(A, D, "x-1", staged, PERSON_SCHEMA)) == 3
 
 
-@pytest.mark.parametrize(("point", "rows"), [("before delta commit", 1), ("after delta commit", 5)])
+@pytest.mark.parametrize(("point", "rows"), [("lake-before-commit", 1), ("lake-after-commit", 5)])
 def test_a_replacement_killed_at_any_step_shows_one_or_the_other(
     lake: Lake, tmp_path: Path, point: str, rows: int
 ) -> None:
@@ -247,7 +253,7 @@ def test_a_replacement_killed_at_any_step_shows_one_or_the_other(
     assert rows_at(lake, lake.commit(A, D, "x-2", staged, PERSON_SCHEMA, "x-1")) == 5
 
 
-@pytest.mark.parametrize(("point", "rows"), [("before delta withdrawal", 1), ("after delta withdrawal", 0)])
+@pytest.mark.parametrize(("point", "rows"), [("lake-before-withdrawal", 1), ("lake-after-withdrawal", 0)])
 def test_a_withdrawal_killed_at_any_step_is_all_or_nothing(lake: Lake, tmp_path: Path, point: str, rows: int) -> None:
     commit(lake, "x-1", 1, tmp_path)
     killed_at(point, tmp_path / "lake", "withdraw", "x-1")

@@ -1,0 +1,158 @@
+"""What every store of extracts must do. A store's tests derive from ``ExtractStoreContract`` and give ``store``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.audit.entry import AgreementRef, Caller
+from service.intake.check import Staged
+from service.intake.expressions import Covers
+from service.intake.ports import ExtractRow, KeyTaken, PushKey, State, Store
+
+A, D, PARTY = "agreement-1", "incidents", "police"
+RECEIVED = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+def row(number: int, **more: Any) -> ExtractRow:
+    """A staged extract ``x-<number>`` with a key of its own."""
+    made = ExtractRow(
+        id=f"x-{number}",
+        agreement=AgreementRef(A, "1", "sha256:" + "a" * 64),
+        dataset=D,
+        schema="incidents/v1",
+        caller=Caller("police-client", PARTY, "supplier"),
+        media="text/csv",
+        covers=Covers(date(2026, 4, 1), date(2026, 6, 30)),
+        digest="sha256:" + "b" * 64,
+        staged=Staged(Path(f"/lake/{A}/{D}/x-{number}.parquet"), 10 * number, number, 1000, "c" * 64),
+        key=PushKey(PARTY, "police-client", f"key-{number}", "sha256:" + "d" * 64),
+        received=RECEIVED + timedelta(minutes=number),
+        state=State.STAGED,
+    )
+    return replace(made, **more)
+
+
+class ExtractStoreContract:
+    """The contract."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        raise NotImplementedError
+
+    def add(self, store: Store, *rows: ExtractRow) -> None:
+        with store.write() as transaction:
+            for one in rows:
+                transaction.extracts.insert(one)
+
+    def move(self, store: Store, extract: str, before: State, after: State, **more: Any) -> bool:
+        with store.write() as transaction:
+            return transaction.extracts.move(extract, before, after, **more)
+
+    def test_a_row_comes_back_as_it_was(self, store: Store) -> None:
+        self.add(store, row(1), row(2, replaces="x-1"))
+        with store.read() as transaction:
+            assert transaction.extracts.get(A, D, "x-1") == row(1)
+            assert transaction.extracts.get(A, D, "x-2") == row(2, replaces="x-1")
+
+    def test_a_row_is_found_in_its_own_dataset_only(self, store: Store) -> None:
+        self.add(store, row(1))
+        with store.read() as transaction:
+            assert transaction.extracts.get("agreement-2", D, "x-1") is None
+            assert transaction.extracts.get(A, "others", "x-1") is None
+            assert transaction.extracts.get(A, D, "x-2") is None
+
+    def test_a_row_is_found_by_its_key_in_its_scope_only(self, store: Store) -> None:
+        self.add(store, row(1))
+        with store.read() as transaction:
+            assert transaction.extracts.by_key(A, PARTY, "police-client", "key-1") == row(1)
+            assert transaction.extracts.by_key("agreement-2", PARTY, "police-client", "key-1") is None
+            assert transaction.extracts.by_key(A, "fire", "police-client", "key-1") is None
+            assert transaction.extracts.by_key(A, PARTY, "other-client", "key-1") is None
+            assert transaction.extracts.by_key(A, PARTY, "police-client", "key-2") is None
+
+    def test_a_key_can_be_bound_once(self, store: Store) -> None:
+        self.add(store, row(1))
+        with pytest.raises(KeyTaken):
+            self.add(store, row(2, key=row(1).key))
+        with store.read() as transaction:
+            assert transaction.extracts.get(A, D, "x-2") is None
+
+    def test_an_aborted_extract_gives_its_key_back(self, store: Store) -> None:
+        self.add(store, row(1))
+        assert self.move(store, "x-1", State.STAGED, State.ABORTED)
+        with store.read() as transaction:
+            assert transaction.extracts.by_key(A, PARTY, "police-client", "key-1") is None
+        self.add(store, row(2, key=row(1).key))
+        with store.read() as transaction:
+            found = transaction.extracts.by_key(A, PARTY, "police-client", "key-1")
+            assert found is not None
+            assert found.id == "x-2"
+
+    def test_a_withdrawn_extract_keeps_its_key(self, store: Store) -> None:
+        self.add(store, row(1))
+        self.move(store, "x-1", State.STAGED, State.WITHDRAWN)
+        with pytest.raises(KeyTaken):
+            self.add(store, row(2, key=row(1).key))
+
+    def test_a_move_from_another_state_changes_nothing(self, store: Store) -> None:
+        self.add(store, row(1))
+        assert not self.move(store, "x-1", State.COMMITTED, State.WITHDRAWING, receipt={"a": 1})
+        with store.read() as transaction:
+            assert transaction.extracts.get(A, D, "x-1") == row(1)
+
+    def test_receipts_are_kept_through_later_moves(self, store: Store) -> None:
+        receipt: dict[str, Any] = {"extract": "x-1", "rows": 10, "covers": {"from": "2026-04-01"}}
+        self.add(store, row(1))
+        assert self.move(store, "x-1", State.STAGED, State.COMMITTED, receipt=receipt)
+        assert self.move(store, "x-1", State.COMMITTED, State.WITHDRAWING)
+        assert self.move(store, "x-1", State.WITHDRAWING, State.WITHDRAWN, withdrawal={"w": True})
+        with store.read() as transaction:
+            found = transaction.extracts.get(A, D, "x-1")
+        assert found == row(1, state=State.WITHDRAWN, receipt=receipt, withdrawal={"w": True})
+
+    def test_a_transaction_that_fails_changes_nothing(self, store: Store) -> None:
+        def fail() -> None:
+            with store.write() as transaction:
+                transaction.extracts.insert(row(1))
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        with store.read() as transaction:
+            assert transaction.extracts.get(A, D, "x-1") is None
+
+    def test_pending_extracts_are_the_intents_the_oldest_first(self, store: Store) -> None:
+        states = list(State)
+        self.add(store, *(row(number) for number in range(len(states))))
+        for number, state in enumerate(states):
+            self.move(store, f"x-{number}", State.STAGED, state)
+        with store.read() as transaction:
+            found = [one.state for one in transaction.extracts.pending()]
+        assert found == [State.STAGED, State.WITHDRAWING]
+
+    def test_live_rows_are_those_that_are_or_may_be_in_the_dataset(self, store: Store) -> None:
+        states = list(State)
+        self.add(store, *(row(number) for number in range(1, len(states) + 1)))
+        self.add(store, row(99, dataset="others"))
+        for number, state in enumerate(states, start=1):
+            self.move(store, f"x-{number}", State.STAGED, state)
+        live = [State.STAGED, State.COMMITTED, State.REPLACING, State.WITHDRAWING]
+        with store.read() as transaction:
+            found = transaction.extracts.live_rows(A, D)
+            assert transaction.extracts.live_rows(A, "nothing") == 0
+        assert found == sum(10 * (states.index(state) + 1) for state in live)
+
+    def test_a_supplier_lists_its_extracts_the_newest_first_page_by_page(self, store: Store) -> None:
+        self.add(store, *(row(number) for number in range(1, 6)))
+        self.add(store, row(6, caller=Caller("fire-client", "fire", "supplier"), key=PushKey("fire", "f", "k", "x")))
+        self.move(store, "x-3", State.STAGED, State.ABORTED)
+        with store.read() as transaction:
+            first = transaction.extracts.listed(A, D, PARTY, 2, None)
+            second = transaction.extracts.listed(A, D, PARTY, 9, first[-1].id)
+        assert [one.id for one in first] == ["x-5", "x-4"]
+        assert [one.id for one in second] == ["x-2", "x-1"]

@@ -1,0 +1,33 @@
+"""The store in memory and the control database keep the same contract."""
+
+from pathlib import Path
+
+import pytest
+
+from service.intake.ports import Store
+from tests.support.world import make_world
+from tests.unit.intake.contract_extract_store import RECEIVED, A, D, ExtractStoreContract
+from tests.unit.intake.memory_store import MemoryStore
+
+
+class TestMemoryStore(ExtractStoreContract):
+    @pytest.fixture
+    def store(self) -> Store:
+        return MemoryStore()
+
+
+class TestControlDatabase(ExtractStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Store:
+        return make_world(tmp_path).store
+
+    def test_a_data_version_is_new_each_time_and_its_lake_version_never_goes_back(self, tmp_path: Path) -> None:
+        store = make_world(tmp_path).store
+        found = []
+        for lake_version in (3, 5, 4, 5, 6):
+            with store.write() as transaction:
+                transaction.extracts.move_data_version(A, D, lake_version, RECEIVED)
+            with store.read() as transaction:
+                found.append(transaction.answers.data_version(A, D))
+        assert [one.lake for one in found] == [3, 5, 5, 5, 6]
+        assert len({one.name for one in found}) == 5
