@@ -67,6 +67,7 @@ class Library:
         """Keep the artefacts; models are made when first asked for."""
         self._artefacts = dict(artefacts)
         self._made: dict[tuple[type, str], Any] = {}
+        self._words: frozenset[str] | None = None
 
     def _read(self, model: type, name: str) -> Any:
         made = self._made.get((model, name))
@@ -96,6 +97,20 @@ class Library:
         if name not in self._artefacts:
             raise DocumentError("unknown_artefact", f"there is no artefact {name}", f"pins/{name}")
         return self._artefacts[name].digest
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Every field, level, code and key that these artefacts know; what is none of them was made up by someone."""
+        if self._words is None:
+            found: set[str] = {"day", "month", "quarter", "year", "as-is"}
+            for made in self._artefacts.values():
+                if "concordat:schema" in made.value:
+                    for column in self.schema(made.name).fields:
+                        found |= {column.name, *column.levels, *(column.constraints.enum or ())}
+                elif "concordat:hierarchy" in made.value:
+                    found.update(self.hierarchy(made.name).keys)
+            self._words = frozenset(found)
+        return self._words
 
     def required(self, schemas: set[str]) -> frozenset[str]:
         """Return the names of all the artefacts that an agreement over these schemas must pin."""

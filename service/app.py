@@ -129,6 +129,7 @@ def build(
         ready=log.checkpoint,
         metrics=CollectorRegistry(),
         metrics_token=secret(settings.keys / "metrics-token"),
+        close=partial(_close, engine, database),
     )
 
 
@@ -140,6 +141,11 @@ def create(settings: Settings) -> FastAPI:
 def log_origin(issuer: str) -> str:
     """Return the log's name: the issuer without its scheme, and ``/log``."""
     return issuer.split("://", maxsplit=1)[-1].rstrip("/") + "/log"
+
+
+def _close(engine: DuckDBEngine, database: Database) -> None:
+    engine.close()
+    database.close()
 
 
 def _sign(key: Ed25519PrivateKey, typ: str, value: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from schemas.agreement import Agreement
 from schemas.canonical import canonical, digest
 from schemas.errors import DocumentError
 from schemas.request import AggregateRequest
@@ -27,6 +28,7 @@ from service.aggregates.intents import (
     ask_price,
     datasets,
     library_schemas,
+    log_clauses,
     log_request,
     resolve_spend,
     spend_as_text,
@@ -389,18 +391,27 @@ class Asking:
         decision = getattr(error, "decision", None) or {}
         with self.store.write() as tx:
             versions = tx.agreements.versions(agreement_id)
+            newest = versions[-1] if versions else None
+            agreement = document(newest.document) if newest else None
+            words = _words(tx, agreement)
+            purpose: str | None = None
+            asked: dict[str, Any] | None = None
+            clauses: tuple[str, ...] = ()
+            if agreement is not None:
+                clauses = log_clauses(decision.get("clauses", ()), agreement, words)
+                if request is not None:
+                    purpose = request.purpose if request.purpose in agreement.purposes else None
+                    asked = log_request(request, agreement, words)
             tx.log.append(
                 Entry(
                     kind=Kind.REFUSED,
                     time=self.clock(),
                     caller=EntryCaller(caller.client, caller.party, caller.role),
                     nonce=caller.nonce(),
-                    agreement=AgreementRef(agreement_id, str(versions[-1].version), versions[-1].digest)
-                    if versions
-                    else None,
-                    purpose=request.purpose if request is not None else None,
-                    request=log_request(request) if request is not None else None,
-                    decision=EntryDecision("refused", error.code, tuple(decision.get("clauses", ()))),
+                    agreement=AgreementRef(newest.agreement, str(newest.version), newest.digest) if newest else None,
+                    purpose=purpose,
+                    request=asked,
+                    decision=EntryDecision("refused", error.code, clauses),
                 )
             )
 
@@ -437,16 +448,20 @@ class Asking:
                 caller=EntryCaller(caller.client, caller.party, caller.role),
                 nonce=caller.nonce(),
                 agreement=AgreementRef(found.row.id, str(found.version), found.digest),
-                purpose=case.request.purpose,
+                purpose=case.request.purpose if case.request.purpose in found.agreement.purposes else None,
                 reason=case.reason or None,
-                request=log_request(case.request),
-                decision=EntryDecision(outcome, decision.code, decision.clauses),
+                request=log_request(case.request, found.agreement, found.library.words),
+                decision=EntryDecision(
+                    outcome, decision.code, log_clauses(decision.clauses, found.agreement, found.library.words)
+                ),
                 charge=charge,
                 result=result,
             )
         )
 
     def _log_intent(self, tx: Transaction, kind: Kind, intent: IntentRow, result: dict[str, Any]) -> int:
+        version = next(v for v in tx.agreements.versions(intent.agreement) if v.version == intent.version)
+        agreement = document(version.document)
         return tx.log.append(
             Entry(
                 kind=kind,
@@ -455,10 +470,20 @@ class Asking:
                 nonce=Caller.nonce(),
                 agreement=AgreementRef(intent.agreement, str(intent.version), intent.digest),
                 purpose=intent.purpose,
-                request=log_request(stored_request(intent.request)),
+                request=log_request(stored_request(intent.request), agreement, _words(tx, agreement)),
                 result=result,
             )
         )
+
+
+def _words(tx: Transaction, agreement: Agreement | None) -> frozenset[str]:
+    """Return the words that an agreement's artefacts know; none where they are not the ones that were signed."""
+    if agreement is None:
+        return frozenset()
+    try:
+        return library(tx.agreements, agreement).words
+    except Forbidden:
+        return frozenset()
 
 
 def _versions(tx: Transaction, case: _Case) -> dict[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from schemas.agreement import Agreement
 from schemas.artefacts import Library
 from schemas.canonical import canonical
-from schemas.request import AggregateRequest, Spend, parse
+from schemas.request import AggregateRequest, Condition, Measure, Spend, parse
 from service.budget.caps import Caps, part
 from service.policy.plan import EffectivePlan
 from service.privacy.pricing import EpsilonSpend, Price, ShareSpend, WithinSpend, price_plan
@@ -39,9 +40,7 @@ def resolve_spend(spend: Spend, party: str, caps: Caps) -> PricedSpend:
     raise RuntimeError("a spend is one of share, within, epsilon")
 
 
-def ask_price(
-    request: AggregateRequest, plan: EffectivePlan, spend: PricedSpend, agreement: Agreement
-) -> Question:
+def ask_price(request: AggregateRequest, plan: EffectivePlan, spend: PricedSpend, agreement: Agreement) -> Question:
     """Price a plan."""
     delta = agreement.privacy.budget.delta_conversion
     return Question(request, plan, spend, price_plan(plan, spend, delta))
@@ -78,15 +77,38 @@ def datasets(plan: EffectivePlan) -> dict[str, str]:
     return {plan.dataset: plan.source} | {link.dataset: link.source for link in plan.links}
 
 
-def log_request(request: AggregateRequest) -> dict[str, Any]:
-    """Return the normalised request as the log records it: codes, levels, ranges and bounds, no data."""
+UNKNOWN = "(unknown)"
+"""What the log says in place of a word that neither the agreement nor its artefacts know: it may be anything."""
+
+
+def log_request(request: AggregateRequest, agreement: Agreement, words: frozenset[str]) -> dict[str, Any]:
+    """Return the normalised request as the log records it: known names, codes, ranges and bounds, no data.
+
+    Args:
+        request: The request.
+        agreement: Gives the datasets that are known.
+        words: The fields, levels and codes that are known (``Library.words``).
+    """
+
+    def dataset(name: str) -> str:
+        return name if name in agreement.datasets else UNKNOWN
+
+    def word(text: str | None) -> str | None:
+        return text if text is None or text in words else UNKNOWN
+
+    def measure(item: Measure) -> str:
+        return item.kind if item.of is None else f"{item.kind}_{word(item.of)}"
+
+    def conditions(items: Iterable[Condition]) -> list[dict[str, Any]]:
+        return [_condition(item, word) for item in items]
+
     made: dict[str, Any] = {
-        "dataset": request.dataset,
-        "measures": [measure.name for measure in request.measures],
-        "by": [{"field": item.field, "level": item.level} for item in request.by],
-        "where": [_condition(item) for item in request.where],
+        "dataset": dataset(request.dataset),
+        "measures": [measure(item) for item in request.measures],
+        "by": [{"field": word(item.field), "level": word(item.level)} for item in request.by],
+        "where": conditions(request.where),
         "linked": [
-            {"dataset": link.dataset, "has": link.has, "where": [_condition(item) for item in link.where]}
+            {"dataset": dataset(link.dataset), "has": link.has, "where": conditions(link.where)}
             for link in request.linked
         ],
         "spend": {
@@ -100,12 +122,28 @@ def log_request(request: AggregateRequest) -> dict[str, Any]:
     return made
 
 
-def _condition(item: Any) -> dict[str, Any]:
-    made: dict[str, Any] = {"field": item.field}
+_STRUCTURE = frozenset(
+    "grants purposes datasets privacy shares budget lifetime period bounds per_person group_by filter_by measure rows "
+    "link count persons sum mean".split()
+)
+
+
+def log_clauses(clauses: Iterable[str], agreement: Agreement, words: frozenset[str]) -> tuple[str, ...]:
+    """Return clause paths as the log records them: a part that a caller made up is not repeated."""
+    names = {party.id for party in agreement.parties} | set(agreement.purposes) | set(agreement.datasets)
+
+    def known(part: str) -> str:
+        return part if part in _STRUCTURE or part.isdigit() or part in names or part in words else UNKNOWN
+
+    return tuple("/".join(known(part) for part in clause.split("/")) for clause in clauses)
+
+
+def _condition(item: Condition, word: Callable[[str | None], str | None]) -> dict[str, Any]:
+    made: dict[str, Any] = {"field": word(item.field)}
     if item.level is not None:
-        made["level"] = item.level
+        made["level"] = word(item.level)
     if item.in_ is not None:
-        made["in"] = list(item.in_)
+        made["in"] = [word(code) for code in item.in_]
     if item.is_ is not None:
         made["is"] = item.is_
     for name, value in (("from", item.from_), ("to", item.to)):

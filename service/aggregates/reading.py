@@ -58,9 +58,7 @@ class Reading:
             )
         return body
 
-    def releases(
-        self, caller: Caller, agreement_id: str, limit: int, before: str | None
-    ) -> list[dict[str, Any]]:
+    def releases(self, caller: Caller, agreement_id: str, limit: int, before: str | None) -> list[dict[str, Any]]:
         """Return the caller's party's releases, the newest first, without their rows."""
         caller.require(Role.ANALYST, Role.IG_LEAD)
         with self.store.read() as tx:

@@ -55,6 +55,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         tasks.start_soon(_checkpoints, broker)
         yield
         tasks.cancel_scope.cancel()
+    broker.close()
 
 
 async def _checkpoints(broker: Broker) -> None:

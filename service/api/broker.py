@@ -13,8 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from service.aggregates.asking import Asking
 from service.aggregates.reading import Reading
-from service.agreements.catalogue import Catalogue
-from service.agreements.ports import Transaction as AgreementTransaction
+from service.agreements.catalogue import Catalogue, CatalogueTransaction
 from service.agreements.registry import Registry
 from service.audit.log import Log
 from service.errors import Unauthenticated
@@ -25,7 +24,7 @@ from service.intake.service import Intake
 from service.settings import Settings
 
 
-class Transaction(AgreementTransaction, IdentityTransaction, Protocol):
+class Transaction(CatalogueTransaction, IdentityTransaction, Protocol):
     """A transaction that routes hand to the small use cases."""
 
 
@@ -50,6 +49,7 @@ class Broker:
         ready: Raises where the broker cannot serve.
         metrics: Counts for operators.
         metrics_token: What an operator shows to read them.
+        close: Lets go of the engine and the database.
     """
 
     settings: Settings
@@ -63,9 +63,10 @@ class Broker:
     reading: Reading
     log: Log
     keys: Mapping[str, Any]
-    ready: Callable[[], None]
+    ready: Callable[[], object]
     metrics: CollectorRegistry
     metrics_token: str
+    close: Callable[[], None]
 
     def caller(self, request: Request) -> Caller:
         """Return who sends a request.

@@ -81,9 +81,7 @@ def test_a_token_from_a_signed_assertion_works(filled):
 @pytest.mark.parametrize("role", ["supplier", "ig-lead", "steward"])
 def test_only_analysts_ask(filled, role):
     with filled.http("as-opcc", role) as http:
-        answer = http.post(
-            f"{filled.agreement}/aggregates", json=count_request(), headers={"Idempotency-Key": "role"}
-        )
+        answer = http.post(f"{filled.agreement}/aggregates", json=count_request(), headers={"Idempotency-Key": "role"})
     assert (answer.status_code, answer.json()["code"]) == (403, "role_missing")
 
 

@@ -46,7 +46,9 @@ def test_an_answer_is_a_signed_release_with_its_guarantee(filled):
 
 
 def test_the_charge_is_in_the_log_before_the_answer_and_the_release_after(filled):
-    release = filled.ask(count_request(where=[{"field": "occurred", **DAYS}, {"field": "sex", "in": ["female"]}]), "a2").json()
+    release = filled.ask(
+        count_request(where=[{"field": "occurred", **DAYS}, {"field": "sex", "in": ["female"]}]), "a2"
+    ).json()
     entries = {item["n"]: item["entry"] for item in filled.entries()}
     charged = entries[release["audit"]["index"]]
     assert charged["kind"] == "charged"
@@ -196,9 +198,7 @@ def test_an_answer_as_csv_and_as_arrow(filled):
         headers = {"Content-Type": "application/json", "Idempotency-Key": "a20"}
         content = json.dumps(request | {"spend": {"share": "0.01"}})
         text = http.post(url, content=content, headers=headers | {"Accept": "text/csv"})
-        arrow = http.post(
-            url, content=content, headers=headers | {"Accept": "application/vnd.apache.arrow.stream"}
-        )
+        arrow = http.post(url, content=content, headers=headers | {"Accept": "application/vnd.apache.arrow.stream"})
         odd = http.post(url, content=content, headers=headers | {"Accept": "image/png"})
     rows = list(csv.DictReader(io.StringIO(text.text)))
     assert [row["lad"] for row in rows] == [row["keys"]["lad"] for row in body["rows"]]
@@ -222,7 +222,11 @@ def test_no_rows_yet_is_not_a_refusal(filled):
 
 def test_empty_filter_and_full_filter_give_the_same_shape_over_http(filled):
     full = filled.ask(count_request(spend={"share": "0.015"}), "a22").json()
-    where = [{"field": "occurred", **DAYS}, {"field": "firearm", "is": True}, {"field": "age", "level": "sna-band", "in": ["0-9"]}]
+    where = [
+        {"field": "occurred", **DAYS},
+        {"field": "firearm", "is": True},
+        {"field": "age", "level": "sna-band", "in": ["0-9"]},
+    ]
     empty = filled.ask(count_request(where=where, spend={"share": "0.015"}), "a23").json()
     assert [row["keys"] for row in empty["rows"]] == [row["keys"] for row in full["rows"]]
     assert set(empty) == set(full)

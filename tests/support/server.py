@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,9 +46,7 @@ class Served:
     def http(self, party: str, role: str) -> httpx.Client:
         """Return a client with a party's token for a role."""
         token = self.clients["parties"][party]["tokens"][role]
-        return httpx.Client(
-            base_url=self.clients["base_url"], headers={"Authorization": f"Bearer {token}"}, timeout=60
-        )
+        return httpx.Client(base_url=self.clients["base_url"], headers={"Authorization": f"Bearer {token}"}, timeout=60)
 
     def push(
         self, party: str, dataset: str, body: bytes, key: str = "push", media: str = "text/csv", **more: Any
@@ -124,14 +122,20 @@ class Process:
         self.process.wait()
 
 
-def start_process(folder: Path, agreement: Path = WORKED_EXAMPLE, crash_at: str = "") -> Process:
-    """Start ``concordat dev``; with ``crash_at`` it kills itself when it reaches that step."""
+def start_process(
+    folder: Path, agreement: Path = WORKED_EXAMPLE, crash_at: str = "", output: Path | None = None
+) -> Process:
+    """Start ``concordat dev``; with ``crash_at`` it kills itself when it reaches that step.
+
+    What it says goes to ``output`` where one is given.
+    """
     state = folder / "state"
     clients = state / "clients.json"
     clients.unlink(missing_ok=True)
     command = [sys.executable, "-m", "tests.support.crashing", str(agreement), str(state)]
     root = Path(__file__).resolve().parents[2]
-    process = subprocess.Popen(command, cwd=root, env=os.environ | {"CRASH_AT": crash_at})
+    with output.open("wb") if output is not None else nullcontext() as said:
+        process = subprocess.Popen(command, cwd=root, env=os.environ | {"CRASH_AT": crash_at}, stdout=said, stderr=said)
     deadline = time.monotonic() + 60
     while not clients.exists():
         if process.poll() is not None or time.monotonic() > deadline:

@@ -60,9 +60,7 @@ class World:
     def register(self, value: dict[str, Any], party: str | None = None) -> None:
         agreement = documents.parse(value)
         with self.store.write() as tx:
-            self.registry.register(
-                tx, self.caller(party or agreement.parties[0].id), value, agreement, self.now
-            )
+            self.registry.register(tx, self.caller(party or agreement.parties[0].id), value, agreement, self.now)
 
     def signature(self, value: dict[str, Any], party: str) -> str:
         return sign(signature_payload(value, BROKER), self.keys[party], typ=SIGNATURE_TYPE)
