@@ -104,6 +104,22 @@ def check_receipt(receipt: Any, expected: Mapping[str, Any], keys: BrokerKeys) -
     for name, sent in expected.items():
         if told[name] != sent:
             raise UnverifiedError("receipt_differs", f"the receipt's {name} is not that of what was sent")
+    if "withdrawn" in receipt:
+        raise UnverifiedError("receipt_differs", "the receipt is that of a withdrawal")
+
+
+def check_withdrawal(receipt: Any, dataset: str, extract: str, keys: BrokerKeys) -> None:
+    """Check a receipt of a withdrawal: its signature, and that it is for this extract.
+
+    Raises:
+        UnverifiedError: ``receipt_malformed``, ``receipt_differs``, or why the signature is none.
+    """
+    if not isinstance(receipt, dict):
+        raise UnverifiedError("receipt_malformed", "the answer is no receipt")
+    keys.verify(receipt, RECEIPT_TYPE)
+    told = (receipt.get("dataset"), receipt.get("extract"), type(receipt.get("withdrawn")))
+    if told != (dataset, extract, str):
+        raise UnverifiedError("receipt_differs", "the receipt is not of the withdrawal of this extract")
 
 
 def _check_entry(entry: Mapping[str, Any], release: Mapping[str, Any]) -> None:

@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 import httpx
 
-from connectors.answers import Answer, Receipt, check_receipt, check_release
+from connectors.answers import Answer, Receipt, check_receipt, check_release, check_withdrawal
 from connectors.checkpoints import CheckpointStore
-from connectors.errors import LocalError, UnreachableError, UnverifiedError
+from connectors.errors import GoneError, LocalError, UnreachableError, UnverifiedError
 from connectors.files import private_file
 from connectors.follow import LogFollower, Proof
 from connectors.known import KnownAgreements
@@ -27,6 +27,8 @@ from connectors.transport import Call, Retry, Transport, check_url
 from connectors.trust import BrokerKeys, TrustStore
 from connectors.upload import Extract, Progress, no_progress, push_key, read_upload
 from schemas.canonical import canonical, digest
+
+_GONE = frozenset({"replaced", "withdrawing", "withdrawn"})
 
 PUSH_PATIENCE = 900.0
 """Seconds to wait for a receipt: the broker reads a whole extract before it answers."""
@@ -55,14 +57,13 @@ class Client:
                 remembered. Keep it: what was remembered is what a broker cannot take back.
             issuer: The broker's issuer, where it differs from its address.
             log_key: Verifier key of the broker's log, obtained out of band; else the first shown is pinned.
-            http: What carries the calls, instead of a client of its own.
+            http: What carries the calls, instead of a client of its own; then plain HTTP is the caller's affair.
             retry: How to repeat.
 
         Raises:
             LocalError: ``url_malformed`` or ``url_insecure``.
         """
-        if http is None:
-            check_url(base_url)
+        check_url(base_url, plain=http is not None)
         self.issuer = issuer if issuer is not None else base_url.rstrip("/")
         self._owned = httpx.Client() if http is None else None
         self._transport = Transport(
@@ -151,7 +152,8 @@ class Client:
         """Push an extract, all or nothing; memory does not grow with the file.
 
         Pushing the same file for the same days again gives the same receipt and takes nothing twice: a push
-        whose answer was lost is simply repeated. After a withdrawal, the same file needs another key.
+        whose answer was lost is simply repeated. After a withdrawal, the same file needs another key: with the
+        same one the broker gives the first receipt and takes nothing.
 
         Args:
             agreement: The agreement's id.
@@ -162,6 +164,7 @@ class Client:
             progress: Told of each piece.
 
         Raises:
+            GoneError: It was pushed before, and withdrawn or replaced since; nothing was taken now.
             ProblemError: The broker refused the file (its ``errors`` say which rules it breaks) or the push.
             LocalError: The file cannot be read, or changed meanwhile.
             UnverifiedError: The receipt is not for what was sent, or not signed by the broker.
@@ -172,7 +175,7 @@ class Client:
         keys = self.keys()
         call = Call(
             "POST",
-            f"/v1/agreements/{_part(agreement)}/datasets/{_part(extract.dataset)}/extracts",
+            _extracts(agreement, extract.dataset),
             extract.params,
             {"Idempotency-Key": key, "Concordat-Agreement-Digest": known, **upload.headers},
             lambda: upload.body(progress),
@@ -189,17 +192,41 @@ class Client:
         }
         check_receipt(receipt, sent, keys)
         self._known.remember(agreement, known)
-        return Receipt(receipt, key)
+        made = Receipt(receipt, key)
+        self._check_standing(agreement, extract.dataset, made)
+        return made
+
+    def extracts(
+        self, agreement: str, dataset: str, *, limit: int = 50, before: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the caller's party's extracts with their states, the newest first.
+
+        Args:
+            agreement: The agreement's id.
+            dataset: The dataset's name in it.
+            limit: At most 200.
+            before: Id of an extract: only older ones.
+        """
+        return self._list(_extracts(agreement, dataset), "extracts", limit=limit, before=before)
+
+    def extract(self, agreement: str, dataset: str, extract: str) -> dict[str, Any]:
+        """Return one of the caller's party's extracts: its state, and its receipts."""
+        return _object(self._transport.get(f"{_extracts(agreement, dataset)}/{_part(extract)}"))
 
     def withdraw(self, agreement: str, dataset: str, extract: str) -> dict[str, Any]:
-        """Withdraw an extract of the caller's own.
+        """Withdraw an extract of the caller's own; doing it again changes nothing.
 
         Returns:
-            What the broker confirms; empty where it confirms by status alone.
+            The broker's signed receipt.
+
+        Raises:
+            UnverifiedError: It is not for this extract, or not signed by the broker.
         """
-        path = f"/v1/agreements/{_part(agreement)}/datasets/{_part(dataset)}/extracts/{_part(extract)}"
-        answer = self._transport.send(Call("DELETE", path, repeatable=True))
-        return _object(answer.json()) if answer.content else {}
+        keys = self.keys()
+        path = f"{_extracts(agreement, dataset)}/{_part(extract)}"
+        receipt = _object(self._transport.send(Call("DELETE", path, repeatable=True)).json())
+        check_withdrawal(receipt, dataset, extract, keys)
+        return receipt
 
     # --- asking
 
@@ -208,9 +235,7 @@ class Client:
         path = f"/v1/agreements/{_part(agreement)}/aggregates/preview"
         return self._post_json(path, request, repeatable=True)
 
-    def ask(
-        self, agreement: str, request: Mapping[str, Any], *, idempotency_key: str | None = None
-    ) -> Answer:
+    def ask(self, agreement: str, request: Mapping[str, Any], *, idempotency_key: str | None = None) -> Answer:
         """Ask a question, and verify its answer before handing it out.
 
         Args:
@@ -226,9 +251,7 @@ class Client:
         keys, log = self.keys(), self._log()
         key = idempotency_key or "ask-" + secrets.token_hex(16)
         path = f"/v1/agreements/{_part(agreement)}/aggregates"
-        call = _json_call(
-            path, request, {"Idempotency-Key": key, "Accept": "application/json"}, repeatable=True
-        )
+        call = _json_call(path, request, {"Idempotency-Key": key, "Accept": "application/json"}, repeatable=True)
         release = self._transport.send(call).json()
         return Answer(release, check_release(release, agreement, keys, log), key)
 
@@ -241,10 +264,7 @@ class Client:
             before: Id of a release: only older ones.
         """
         path = f"/v1/agreements/{_part(agreement)}/releases"
-        found = _object(self._transport.get(path, limit=limit, before=before)).get("releases")
-        if not isinstance(found, list):
-            raise UnreachableError("not_concordat", "the answer lists no releases")
-        return [_object(item) for item in found]
+        return self._list(path, "releases", limit=limit, before=before)
 
     def release(self, agreement: str, release: str) -> Answer:
         """Return a release that was given before, verified like a new one.
@@ -254,9 +274,7 @@ class Client:
         """
         keys, log = self.keys(), self._log()
         path = f"/v1/agreements/{_part(agreement)}/releases/{_part(release)}"
-        found = self._transport.send(
-            Call("GET", path, headers={"Accept": "application/json"}, repeatable=True)
-        ).json()
+        found = self._transport.send(Call("GET", path, headers={"Accept": "application/json"}, repeatable=True)).json()
         return Answer(found, check_release(found, agreement, keys, log))
 
     # --- the log
@@ -274,9 +292,7 @@ class Client:
         while following is not None:
             shown = _object(self._transport.get("/v1/audit/entries", first=following, limit=page, **terms))
             found, after = shown.get("entries"), shown.get("next")
-            if not isinstance(found, list) or not (
-                after is None or (type(after) is int and after > following)
-            ):
+            if not isinstance(found, list) or not (after is None or (type(after) is int and after > following)):
                 raise UnreachableError("not_concordat", "the answer lists no entries")
             yield from map(_object, found)
             following = after
@@ -325,6 +341,19 @@ class Client:
             raise UnreachableError("not_concordat", "the answer holds no agreement")
         return found
 
+    def _check_standing(self, agreement: str, dataset: str, made: Receipt) -> None:
+        """A push made before is answered with its first receipt, whatever became of the extract since."""
+        state = self.extract(agreement, dataset, made.extract).get("state")
+        if state in _GONE:
+            said = f"this push was made before as {made.extract}, which is {state}; nothing was taken now"
+            raise GoneError("extract_gone", said)
+
+    def _list(self, path: str, name: str, **params: str | int | None) -> list[dict[str, Any]]:
+        found = _object(self._transport.get(path, **params)).get(name)
+        if not isinstance(found, list):
+            raise UnreachableError("not_concordat", f"the answer lists no {name}")
+        return [_object(item) for item in found]
+
     def _log(self) -> LogFollower:
         vkey = self.keys().log
         return LogFollower(self._transport, CheckpointStore(self._state, vkey), vkey)
@@ -347,6 +376,10 @@ def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UnreachableError("not_concordat", "the answer is not what a Concordat broker gives")
     return value
+
+
+def _extracts(agreement: str, dataset: str) -> str:
+    return f"/v1/agreements/{_part(agreement)}/datasets/{_part(dataset)}/extracts"
 
 
 def _part(text: str) -> str:

@@ -66,5 +66,9 @@ class UnreachableError(ClientError):
         self.idempotency_key = idempotency_key
 
 
+class GoneError(ClientError):
+    """What was pushed is not in the dataset any more: it was withdrawn or replaced since."""
+
+
 class UnverifiedError(ClientError):
     """The broker answered, but what it says cannot be shown to be true; it must not be used."""

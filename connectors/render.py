@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
+from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal, InvalidOperation
 from typing import Any
 
 from rich.cells import cell_len
@@ -31,6 +32,26 @@ def number(value: float | None) -> str:
     if float(value).is_integer() and abs(value) < 1e15:  # noqa: PLR2004 - where floats stop being exact
         return f"{int(value):,}"
     return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}"  # noqa: PLR2004 - one digit before the point
+
+
+def rounded(value: Any, *, up: bool = False) -> str:
+    """Write an epsilon or a rho for people: three digits, of what is promised never less than it is."""
+    try:
+        exact = Decimal(str(value))
+        digits = Decimal(1).scaleb(exact.adjusted() - 2) if exact else Decimal(1)
+        shown = exact.quantize(min(digits, Decimal(1)), ROUND_UP if up else ROUND_HALF_EVEN)
+    except InvalidOperation:
+        return str(value)
+    text = f"{shown:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def percent(value: Any) -> str:
+    """Write a share as a percentage."""
+    try:
+        return f"{rounded(Decimal(str(value)) * 100)}%"
+    except InvalidOperation:
+        return str(value)
 
 
 def release_table(release: Mapping[str, Any]) -> Table:
@@ -62,8 +83,9 @@ def guarantee(release: Mapping[str, Any]) -> Text:
     said = release.get("guarantee") or {}
     cost = "nothing: it was released before" if release.get("repeat") else f"rho {said.get('rho')}"
     words = (
-        f"{said.get('mechanism')} noise, epsilon {said.get('epsilon')} at delta {said.get('delta')} for each "
-        f"{said.get('unit')}; charged {cost}. The interval covers the bounded total, not what bounding took."
+        f"{named(said.get('mechanism'))} noise, epsilon {rounded(said.get('epsilon'), up=True)} "
+        f"at delta {said.get('delta')} for each {said.get('unit')}; charged {cost}. "
+        "The interval covers the bounded total, not what bounding took."
     )
     return plain(f"{words} {release.get('unlinked', '')}".strip(), "dim")
 
@@ -150,7 +172,7 @@ def _ledgers(budget: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _amount(value: Mapping[str, Any] | None) -> Text:
-    return Text("-") if value is None else plain(f"{value.get('rho')} ({value.get('epsilon')})")
+    return Text("-") if value is None else plain(f"{rounded(value.get('rho'))} ({rounded(value.get('epsilon'))})")
 
 
 def decision_lines(decision: Mapping[str, Any]) -> Group:
@@ -162,8 +184,24 @@ def decision_lines(decision: Mapping[str, Any]) -> Group:
     instead = decision.get("allowed_instead")
     if isinstance(instead, Mapping):
         lines.append(plain("  the nearest grant allows:"))
-        lines += [plain(f"    {name}: {value}") for name, value in instead.items()]
+        lines += [plain(f"    {named(name)}: {listed(value)}") for name, value in instead.items()]
     return Group(*lines)
+
+
+def named(name: Any) -> str:
+    """Write a key as words: ``group_by`` as ``group by``."""
+    return str(name).replace("_", " ")
+
+
+def listed(value: Any) -> str:
+    """Write what a grant allows as a person would: ``age (sna-band), lad``."""
+    if isinstance(value, Mapping):
+        said = {name: listed(part) for name, part in value.items() if part not in (False, None, [], {})}
+        parts = [name if text in ("yes", "as-is") else f"{name} ({text})" for name, text in said.items()]
+        return ", ".join(map(str, parts)) or "nothing"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(listed, value)) or "nothing"
+    return "yes" if value is True else "no" if value is False else str(value)
 
 
 def preview_lines(preview: Mapping[str, Any]) -> Group:
@@ -174,11 +212,12 @@ def preview_lines(preview: Mapping[str, Any]) -> Group:
         made = Table(show_header=False)
         made.add_column("")
         made.add_column("")
-        made.add_row("cost", plain(f"{cost.get('share')} of your share: rho {cost.get('rho')}"))
-        made.add_row("as epsilon", plain(f"{cost.get('epsilon')} ({cost.get('mechanism')})"))
+        made.add_row("cost", plain(f"{percent(cost.get('share'))} of your share: rho {cost.get('rho')}"))
+        epsilon = f"{rounded(cost.get('epsilon'), up=True)} ({named(cost.get('mechanism'))})"
+        made.add_row("as epsilon", plain(epsilon))
         for measure in preview.get("measures") or ():
             made.add_row(plain(f"error of {measure.get('name')}"), plain(measure.get("words")))
-        made.add_row("left after", plain(f"{left.get('share')} of your share: rho {left.get('rho')}"))
+        made.add_row("left after", plain(f"{percent(left.get('share'))} of your share: rho {left.get('rho')}"))
         if preview.get("repeat"):
             made.add_row("repeat", "the answer was released before, and is free")
         if preview.get("affordable") is False:

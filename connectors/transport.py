@@ -186,17 +186,14 @@ class Transport:
     def _send(self, call: Call) -> httpx.Response:
         # A sign-in that is repeated takes a fresh assertion, so it may be, whatever the call.
         token = self._repeat(lambda: self._sign_in.token(self._exchange), self._retry.attempts)
-        try:
-            request = self._http.build_request(
-                call.method,
-                self._base + call.path,
-                params=dict(call.params) or None,
-                headers={**call.headers, "Authorization": f"Bearer {token}"},
-                content=call.body() if call.body is not None else None,
-                timeout=httpx.Timeout(call.patience, connect=10.0),
-            )
-        except httpx.InvalidURL as error:
-            raise LocalError("url_malformed", f"{self._base} is not an address: {error}") from None
+        request = self._http.build_request(
+            call.method,
+            self._base + call.path,
+            params=dict(call.params) or None,
+            headers={**call.headers, "Authorization": f"Bearer {token}"},
+            content=call.body() if call.body is not None else None,
+            timeout=httpx.Timeout(call.patience, connect=10.0),
+        )
         return self._http.send(request, stream=True, follow_redirects=False)
 
     def _exchange(self, form: Mapping[str, str]) -> Any:
@@ -253,11 +250,15 @@ class _TransientError(Exception):
         self.wait = wait
 
 
-def check_url(base_url: str) -> None:
-    """Refuse an address over which a token would travel in the open.
+def check_url(base_url: str, *, plain: bool = False) -> None:
+    """Refuse what is no address, and one over which a token would travel in the open.
+
+    Args:
+        base_url: A broker's address.
+        plain: Whether plain HTTP to other machines is allowed.
 
     Raises:
-        LocalError: ``url_malformed``, or ``url_insecure`` for plain HTTP to another machine.
+        LocalError: ``url_malformed``, or ``url_insecure``.
     """
     try:
         parts = urlsplit(base_url)
@@ -267,7 +268,7 @@ def check_url(base_url: str) -> None:
     if not sound or parts.scheme not in ("http", "https") or parts.username or parts.query or parts.fragment:
         raise LocalError("url_malformed", "a broker's address is https://host, with a path at most")
     host = parts.hostname or ""
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not plain and not _is_loopback(host):
         said = f"plain http to {host} would show the access token to the network; use https"
         raise LocalError("url_insecure", said)
 

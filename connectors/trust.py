@@ -52,9 +52,7 @@ class BrokerKeys:
                 raise UnverifiedError("key_not_pinned", "the answer is signed with a key that is not pinned")
             jws.verify(payload, signature, key, typ=typ)
         except DocumentError as error:
-            raise UnverifiedError(
-                "bad_signature", f"the answer is not what was signed: {error.detail}"
-            ) from error
+            raise UnverifiedError("bad_signature", f"the answer is not what was signed: {error.detail}") from error
 
 
 class TrustStore:

@@ -48,7 +48,7 @@ class Connection:
     ] = None
     state: Annotated[
         Path | None,
-        _option("--state", env="STATE", text="Folder that remembers the broker's keys and checkpoints."),
+        _option("--state", env="CLIENT_STATE", text="Folder that remembers the broker's keys and checkpoints."),
     ] = None
     clients: Annotated[
         Path | None,

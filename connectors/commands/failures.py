@@ -22,7 +22,14 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from connectors import render
-from connectors.errors import ClientError, LocalError, ProblemError, UnreachableError, UnverifiedError
+from connectors.errors import (
+    ClientError,
+    GoneError,
+    LocalError,
+    ProblemError,
+    UnreachableError,
+    UnverifiedError,
+)
 from connectors.tlog import LogError
 from schemas.errors import DocumentError
 
@@ -43,6 +50,7 @@ ADVICE = {
     "bad_signature": "do not use the answer; tell the broker's operator and your IG lead",
     "caps_malformed": "take the caps from the agreement itself",
     "charts_not_installed": "install it, or leave --chart out",
+    "extract_gone": "to push it anew, give another --idempotency-key",
     "file_changed": "wait until the file is complete, then push again",
     "file_open_to_others": "let only its owner read it, and replace what others may have read",
     "fork": "keep the remembered checkpoint; compare it with another party's; tell every IG lead",
@@ -111,6 +119,8 @@ def explain(error: Exception) -> Failure | None:
             found = (error.exit_code, error.code, error.detail)
         case UnreachableError():
             found = (UNREACHABLE, error.code, error.detail)
+        case GoneError():
+            found = (REFUSED, error.code, error.detail)
         case UnverifiedError() | LogError():
             found = (UNVERIFIED, error.code, error.detail)
         case LocalError():

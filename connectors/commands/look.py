@@ -61,7 +61,7 @@ def _dataset(item: dict[str, Any]) -> list[RenderableType]:
     for grant in (item.get("you_may") or {}).get("ask") or ():
         grants += [render.plain(f"{grant.get('clause')}:", "bold")]
         allowed = {name: value for name, value in grant.items() if name != "clause"}
-        grants += [render.plain(f"  {name}: {value}") for name, value in allowed.items()]
+        grants += [render.plain(f"  {render.named(name)}: {render.listed(value)}") for name, value in allowed.items()]
     title = render.plain(f"{item.get('dataset')}: {item.get('title')}; {_covered(item)}", "bold")
     return [title, made, *grants]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from connectors import agreements, render
 from connectors.commands import output
@@ -55,6 +56,7 @@ class Pushed:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("push")(taking(Connection, Pushed)(push))
+    app.command("extracts")(connected(extracts))
     app.command("withdraw")(connected(withdraw))
 
 
@@ -79,6 +81,28 @@ def push(
         )
     said = f"{receipt.extract}: {receipt.rows} rows of {receipt.persons} persons taken and receipted"
     output.result(receipt.receipt, render.plain(said, "green"), as_json=json)
+
+
+def extracts(
+    connection: Connection,
+    dataset: Annotated[str, typer.Argument(help="The dataset's name in the agreement.")],
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 50,
+    before: Annotated[str | None, typer.Option(help="Only those older than this extract.")] = None,
+    json: Json = False,
+) -> None:
+    """List what your party has pushed, the newest first, and what became of it."""
+    with connection.open("supplier") as client:
+        found = client.extracts(connection.agreement_id(), dataset, limit=limit, before=before)
+    made = Table()
+    for heading in ("extract", "state", "covers", "rows", "persons"):
+        made.add_column(heading)
+    for item in found:
+        covers = item.get("covers") or {}
+        days = f"{covers.get('from')} to {covers.get('to')}" if covers else None
+        cells = (item.get("extract"), item.get("state"), days, item.get("rows"), item.get("persons"))
+        made.add_row(*map(render.plain, cells))
+    output.result(found, made, as_json=json)
 
 
 def withdraw(

@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
-from tests.unit.connectors.broker_double import AGREEMENT, DOCUMENT, REFERENCE, BrokerDouble, Seen, problem
+from tests.unit.connectors.broker_double import AGREEMENT, CLIENT, DOCUMENT, REFERENCE, BrokerDouble, Seen, problem
 
 
 @contextmanager
@@ -67,6 +67,15 @@ def app(broker: BrokerDouble) -> FastAPI:  # noqa: C901, PLR0915 - one small fun
     def keys() -> Any:
         return broker.changed("keys", broker.keys())
 
+    @made.get("/v1/me")
+    def me() -> Any:
+        return {"client": CLIENT, "party": "opcc", "roles": ["analyst"], "agreements": []}
+
+    @made.post("/v1/agreements", status_code=201)
+    async def register(request: Request) -> Any:
+        return {"id": AGREEMENT, "version": "1", "bytes": len(await request.body())}
+
+    @made.get("/v1/agreements/avon/versions/1")
     @made.get("/v1/agreements/avon")
     def agreement() -> Any:
         shown = {"id": AGREEMENT, "version": "1", "digest": REFERENCE.digest, "in_force": True}
@@ -81,6 +90,13 @@ def app(broker: BrokerDouble) -> FastAPI:  # noqa: C901, PLR0915 - one small fun
         may = {"push": True, "ask": [{"clause": "grants/0"}]}
         dataset = {"dataset": "police-violence", "title": "Violence", "supplier": "police", "you_may": may}
         return {"datasets": [dataset | {"covered": [{"from": "2026-04-01", "to": "2026-04-30"}]}]}
+
+    @made.get("/v1/agreements/avon/datasets/police-violence")
+    def dataset() -> Any:
+        fields = [{"name": "lad", "kind": "code", "title": "Council", "levels": ["as-is", "force"]}]
+        grant = {"clause": "grants/0", "group_by": {"lad": ["as-is"]}}
+        may = {"push": False, "ask": [grant]}
+        return {"dataset": "police-violence", "title": "Violence", "fields": fields, "you_may": may}
 
     @made.post("/v1/agreements/avon/datasets/{dataset}/extracts")
     async def push(dataset: str, request: Request) -> Any:
@@ -101,9 +117,21 @@ def app(broker: BrokerDouble) -> FastAPI:  # noqa: C901, PLR0915 - one small fun
             broker.answers[key] = broker.receipt(seen, dataset)
         return JSONResponse(broker.changed("receipt", broker.answers[key]), 201)
 
+    @made.get("/v1/agreements/avon/datasets/{dataset}/extracts")
+    def extracts(dataset: str) -> Any:
+        found = [answer for answer in broker.answers.values() if answer.get("dataset") == dataset]
+        return {"extracts": [broker.extract(answer) for answer in found]}
+
+    @made.get("/v1/agreements/avon/datasets/{dataset}/extracts/{extract}")
+    def one_extract(dataset: str, extract: str) -> Any:
+        found = (answer for answer in broker.answers.values() if answer.get("extract") == extract)
+        return broker.extract(next(found))
+
     @made.delete("/v1/agreements/avon/datasets/{dataset}/extracts/{extract}")
     def withdraw(dataset: str, extract: str) -> Any:
-        return {"dataset": dataset, "extract": extract, "withdrawn": True}
+        broker.withdrawn.add(extract)
+        told = {"dataset": dataset, "extract": extract, "withdrawn": "2026-05-02T00:00:00.000Z"}
+        return broker.changed("withdrawal", broker.signed(told, "concordat-receipt+jws"))
 
     @made.post("/v1/agreements/avon/aggregates/preview")
     def preview() -> Any:

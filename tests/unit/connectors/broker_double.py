@@ -66,6 +66,7 @@ class BrokerDouble:
     answers: dict[str, Any] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
     assertions: set[str] = field(default_factory=set)
+    withdrawn: set[str] = field(default_factory=set)
     token_life: int = 600
     lag: int = 0
     """Entries at the log's end that the checkpoint covers only after as many more calls for it."""
@@ -81,6 +82,11 @@ class BrokerDouble:
 
     def signed(self, value: dict[str, Any], typ: str) -> dict[str, Any]:
         return value | {"signature": jws.sign(value, self.signing_key, typ=typ)}
+
+    def issue(self) -> str:
+        token = f"given-{len(self.tokens)}"
+        self.tokens.add(token)
+        return token
 
     # --- what it answers
 
@@ -120,6 +126,10 @@ class BrokerDouble:
             "audit": {"index": index},
         }
         return self.signed(receipt, "concordat-receipt+jws")
+
+    def extract(self, receipt: dict[str, Any]) -> dict[str, Any]:
+        state = "withdrawn" if receipt["extract"] in self.withdrawn else "committed"
+        return {"extract": receipt["extract"], "state": state, "receipt": receipt}
 
     def release(self, body: dict[str, Any]) -> dict[str, Any]:
         intent = f"intent-{self.log.size}"

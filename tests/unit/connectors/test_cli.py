@@ -132,9 +132,14 @@ def test_wrong_usage_ends_with_2(as_opcc: Run, extract: Path, days: tuple[str, .
     assert as_opcc("push", "police-violence", extract, *days).exit_code == 2
 
 
-def test_withdraw(as_opcc: Run) -> None:
-    done = as_opcc("withdraw", "police-violence", "extract-1")
-    assert done.stdout == "extract-1 is withdrawn\n"
+def test_a_withdrawn_file_is_pushed_again_only_on_purpose(as_opcc: Run, extract: Path) -> None:
+    as_opcc("push", "police-violence", extract, *APRIL)
+    assert "committed" in as_opcc("extracts", "police-violence").stdout
+    done = as_opcc("withdraw", "police-violence", "extract-3")
+    assert done.stdout == "extract-3 is withdrawn\n"
+    done = as_opcc("push", "police-violence", extract, *APRIL)
+    assert (done.exit_code, "extract_gone" in done.stderr) == (3, True)
+    assert as_opcc("push", "police-violence", extract, *APRIL, "--idempotency-key", "again").exit_code == 0
 
 
 # --- asking
@@ -278,6 +283,9 @@ def test_releases_are_listed(as_opcc: Run, question: Path) -> None:
 def test_budget_and_catalogue(as_opcc: Run, broker: BrokerDouble) -> None:
     assert "0.58 (4.9)" in as_opcc("budget").stdout
     assert "2026-04-01 to 2026-04-30" in as_opcc("catalogue").stdout
+    one = as_opcc("catalogue", "police-violence").stdout
+    assert "as-is, force" in one
+    assert "  group by: lad" in one
     broker.faults.append(("/datasets/police-violence", problem(404, "not_found", "no such dataset")))
     assert as_opcc("catalogue", "police-violence").exit_code == 3
 

@@ -14,18 +14,14 @@ from tests.unit.connectors.broker_double import REQUEST, BrokerDouble, Change, p
 from tests.unit.connectors.conftest import Connect
 
 
-def test_an_answer_comes_with_its_entry_and_the_checkpoint_that_covers_it(
-    client: Client, broker: BrokerDouble
-) -> None:
+def test_an_answer_comes_with_its_entry_and_the_checkpoint_that_covers_it(client: Client, broker: BrokerDouble) -> None:
     answer = client.ask("avon", REQUEST)
     assert answer.release["rows"][0]["measures"]["count"]["value"] == 100
     assert answer.proof.entry["kind"] == "charged"
     assert answer.proof.checkpoint.size == broker.log.size
 
 
-def test_the_checkpoint_may_follow_the_answer(
-    client: Client, broker: BrokerDouble, waits: list[float]
-) -> None:
+def test_the_checkpoint_may_follow_the_answer(client: Client, broker: BrokerDouble, waits: list[float]) -> None:
     broker.lag = 2
     assert client.ask("avon", REQUEST).proof.n == 3
     assert waits
@@ -123,9 +119,7 @@ def test_a_release_whose_entry_tells_of_something_else_is_refused(
     assert caught.value.code == code
 
 
-def test_a_repeat_is_bound_to_its_own_entry_by_the_release_it_repeats(
-    client: Client, broker: BrokerDouble
-) -> None:
+def test_a_repeat_is_bound_to_its_own_entry_by_the_release_it_repeats(client: Client, broker: BrokerDouble) -> None:
     first = client.ask("avon", REQUEST).release
     index = broker.log.append(
         "repeated",
@@ -261,9 +255,7 @@ def test_a_log_key_known_out_of_band_is_not_taken_on_trust(broker: BrokerDouble,
         {"keys": [{"kty": "OKP", "crv": "X25519", "x": "AA"}], "log": {"verifier_key": "x"}},
     ],
 )
-def test_what_are_no_keys_is_not_pinned(
-    client: Client, broker: BrokerDouble, keys: Any, tmp_path: Path
-) -> None:
+def test_what_are_no_keys_is_not_pinned(client: Client, broker: BrokerDouble, keys: Any, tmp_path: Path) -> None:
     broker.changes["keys"] = lambda _: keys
     with pytest.raises(UnverifiedError) as caught:
         client.keys()
@@ -277,9 +269,7 @@ def test_keys_for_other_uses_are_left_out(client: Client, broker: BrokerDouble) 
     assert client.keys().signing == {}
 
 
-def test_a_damaged_pin_is_told_apart_from_a_lying_broker(
-    client: Client, connect: Connect, tmp_path: Path
-) -> None:
+def test_a_damaged_pin_is_told_apart_from_a_lying_broker(client: Client, connect: Connect, tmp_path: Path) -> None:
     client.keys()
     (pin,) = (tmp_path / "state").glob("broker-*.json")
     pin.write_text("{}")
@@ -296,9 +286,7 @@ def test_a_refusal_carries_its_decision(client: Client) -> None:
     assert caught.value.decision["clauses"] == ["grants/0"]
 
 
-def test_an_answer_that_is_lost_is_asked_for_again_with_the_same_key(
-    client: Client, broker: BrokerDouble
-) -> None:
+def test_an_answer_that_is_lost_is_asked_for_again_with_the_same_key(client: Client, broker: BrokerDouble) -> None:
     broker.drops.append("/aggregates")
     answer = client.ask("avon", REQUEST)
     first, second = broker.called("/aggregates")

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.responses import Response
 
 from connectors.client import Client
-from connectors.errors import UnreachableError
+from connectors.errors import LocalError, UnreachableError
 from connectors.logverify import verify_export
+from connectors.sign_in import Token
 from tests.unit.connectors.broker_double import REQUEST, BrokerDouble
 
 
@@ -42,9 +44,7 @@ def test_an_exported_log_verifies_offline(client: Client, broker: BrokerDouble, 
     assert told[-1] == ("receive", file.stat().st_size, 0)
 
 
-def test_an_export_that_breaks_off_leaves_no_file(
-    client: Client, broker: BrokerDouble, tmp_path: Path
-) -> None:
+def test_an_export_that_breaks_off_leaves_no_file(client: Client, broker: BrokerDouble, tmp_path: Path) -> None:
     client.checkpoint()
     broker.drops.append("/export")
     with pytest.raises(UnreachableError):
@@ -64,3 +64,29 @@ def test_a_listing_without_releases_is_none(client: Client, broker: BrokerDouble
 
 def test_the_catalogue_tells_what_the_caller_may_do(client: Client) -> None:
     assert client.catalogue("avon")["datasets"][0]["you_may"]["push"] is True
+
+
+def test_who_i_am_and_what_i_may_register(client: Client, broker: BrokerDouble) -> None:
+    assert client.me()["party"] == "opcc"
+    assert client.register(b"id: avon\n")["bytes"] == 9
+    assert broker.seen[-1].headers["content-type"] == "application/yaml"
+    assert client.agreement("avon", "1")["digest"].startswith("sha256:")
+
+
+def test_a_client_closes_only_what_it_opened(broker: BrokerDouble, tmp_path: Path) -> None:
+    http = httpx.Client()
+    token = Token(broker.issue())
+    with Client("http://broker.example", token, tmp_path, http=http):
+        pass
+    assert not http.is_closed
+    http.close()
+    with Client(broker.base_url, token, tmp_path) as client:
+        client.budget("avon")
+    with pytest.raises(RuntimeError):
+        client.budget("avon")
+
+
+def test_an_address_that_no_url_can_hold_is_told(broker: BrokerDouble, tmp_path: Path) -> None:
+    with httpx.Client() as http, pytest.raises(LocalError) as caught:
+        Client("http://[", Token(broker.issue()), tmp_path, http=http).budget("avon")
+    assert caught.value.code == "url_malformed"

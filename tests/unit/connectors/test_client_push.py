@@ -11,7 +11,7 @@ import pytest
 
 from connectors import upload
 from connectors.client import Client
-from connectors.errors import LocalError, ProblemError, UnreachableError, UnverifiedError
+from connectors.errors import GoneError, LocalError, ProblemError, UnreachableError, UnverifiedError
 from connectors.upload import Extract
 from tests.unit.connectors.broker_double import REFERENCE, BrokerDouble, Change
 from tests.unit.connectors.conftest import Connect
@@ -26,9 +26,7 @@ def extract(tmp_path: Path) -> Extract:
     return Extract("police-violence", file, APRIL)
 
 
-def test_a_push_says_what_it_is_and_gets_a_receipt(
-    client: Client, broker: BrokerDouble, extract: Extract
-) -> None:
+def test_a_push_says_what_it_is_and_gets_a_receipt(client: Client, broker: BrokerDouble, extract: Extract) -> None:
     receipt = client.push("avon", extract)
     assert (receipt.rows, receipt.persons, receipt.extract) == (2, 2, "extract-3")
     (seen,) = broker.called("/extracts")
@@ -177,9 +175,7 @@ def test_a_file_that_grows_or_shrinks_meanwhile_is_not_taken(
     assert "pushed" not in broker.kinds()
 
 
-@pytest.mark.parametrize(
-    ("name", "code"), [("gone.csv", "file_unreadable"), ("april.xlsx", "format_unknown")]
-)
+@pytest.mark.parametrize(("name", "code"), [("gone.csv", "file_unreadable"), ("april.xlsx", "format_unknown")])
 def test_a_file_that_cannot_be_pushed_is_told_before_anything_is_sent(
     client: Client, broker: BrokerDouble, tmp_path: Path, name: str, code: str
 ) -> None:
@@ -203,16 +199,53 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 
 
 def test_an_extract_is_withdrawn_by_its_id(client: Client, broker: BrokerDouble) -> None:
-    assert client.withdraw("avon", "police-violence", "extract 1")["withdrawn"] is True
+    assert client.withdraw("avon", "police-violence", "extract 1")["extract"] == "extract 1"
     assert broker.seen[-1].method == "DELETE"
     with pytest.raises(LocalError):
         client.withdraw("avon", "police-violence", "..")
 
 
-def test_a_broker_that_shows_no_agreement_is_none(
-    client: Client, broker: BrokerDouble, extract: Extract
-) -> None:
+def test_a_broker_that_shows_no_agreement_is_none(client: Client, broker: BrokerDouble, extract: Extract) -> None:
     broker.changes["agreement"] = lambda _: []
     with pytest.raises(UnreachableError) as caught:
         client.push("avon", extract)
     assert caught.value.code == "not_concordat"
+
+
+def unsigned(receipt: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in receipt.items() if name != "signature"}
+
+
+@pytest.mark.parametrize("changes", [{"extract": "another"}, {"dataset": "another"}, {"withdrawn": None}])
+def test_a_withdrawal_is_believed_by_its_receipt_alone(
+    client: Client, broker: BrokerDouble, changes: dict[str, Any]
+) -> None:
+    broker.changes["withdrawal"] = lambda told: told | changes
+    with pytest.raises(UnverifiedError) as caught:
+        client.withdraw("avon", "police-violence", "extract-1")
+    assert caught.value.code == "bad_signature"
+    broker.changes["withdrawal"] = lambda told: broker.signed(unsigned(told) | changes, "concordat-receipt+jws")
+    with pytest.raises(UnverifiedError) as caught:
+        client.withdraw("avon", "police-violence", "extract-1")
+    assert caught.value.code == "receipt_differs"
+
+
+def test_a_withdrawals_receipt_does_not_pass_for_a_pushs(
+    client: Client, broker: BrokerDouble, extract: Extract
+) -> None:
+    told = {"withdrawn": "2026-05-02T00:00:00.000Z"}
+    broker.changes["receipt"] = lambda made: broker.signed(unsigned(made) | told, "concordat-receipt+jws")
+    with pytest.raises(UnverifiedError) as caught:
+        client.push("avon", extract)
+    assert caught.value.code == "receipt_differs"
+
+
+def test_pushing_what_was_withdrawn_is_not_mistaken_for_success(client: Client, extract: Extract) -> None:
+    first = client.push("avon", extract)
+    client.withdraw("avon", "police-violence", first.extract)
+    with pytest.raises(GoneError):
+        client.push("avon", extract)
+    again = client.push("avon", extract, idempotency_key="again")
+    assert again.extract != first.extract
+    states = [item["state"] for item in client.extracts("avon", "police-violence")]
+    assert states == ["withdrawn", "committed"]

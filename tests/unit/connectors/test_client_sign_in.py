@@ -51,9 +51,7 @@ def test_signs_in_once_and_again_before_the_token_ends(broker: BrokerDouble) -> 
     assert "scope" not in asked[0]
 
 
-def test_the_assertion_names_the_client_and_the_broker_and_ends_soon(
-    client: Client, broker: BrokerDouble
-) -> None:
+def test_the_assertion_names_the_client_and_the_broker_and_ends_soon(client: Client, broker: BrokerDouble) -> None:
     client.keys()
     claims = jwt.decode(assertion_of(broker), options={"verify_signature": False})
     assert (claims["iss"], claims["sub"], claims["aud"]) == (CLIENT, CLIENT, broker.base_url)
@@ -83,9 +81,7 @@ def test_a_given_token_is_not_renewed(connect: Connect, broker: BrokerDouble) ->
     assert not broker.called("/oauth/token")
 
 
-def test_a_sign_in_that_fails_for_now_is_repeated_with_a_fresh_assertion(
-    client: Client, broker: BrokerDouble
-) -> None:
+def test_a_sign_in_that_fails_for_now_is_repeated_with_a_fresh_assertion(client: Client, broker: BrokerDouble) -> None:
     broker.drops.append("/oauth/token")
     broker.faults.append(("/oauth/token", Response(status_code=503)))
     client.sign("avon", "1", "jws")
@@ -155,9 +151,7 @@ def test_what_changes_nothing_is_repeated_after_a_passing_failure(
     assert len(waits) == 2
 
 
-def test_the_brokers_own_wait_is_kept_within_a_minute(
-    client: Client, broker: BrokerDouble, waits: list[float]
-) -> None:
+def test_the_brokers_own_wait_is_kept_within_a_minute(client: Client, broker: BrokerDouble, waits: list[float]) -> None:
     for after in ("7", "3600", "Wed, 21 Oct 2026 07:28:00 GMT"):
         broker.faults.append(("/budget", Response(status_code=503, headers={"Retry-After": after})))
     client.budget("avon")
@@ -189,9 +183,7 @@ def test_what_could_happen_twice_is_not_repeated(client: Client, broker: BrokerD
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 500])
-def test_a_failure_that_does_not_pass_is_not_repeated(
-    client: Client, broker: BrokerDouble, status: int
-) -> None:
+def test_a_failure_that_does_not_pass_is_not_repeated(client: Client, broker: BrokerDouble, status: int) -> None:
     broker.faults.append(("/budget", problem(status, "no", "no")))
     with pytest.raises(ProblemError):
         client.budget("avon")
@@ -202,9 +194,7 @@ def test_a_failure_that_does_not_pass_is_not_repeated(
 
 
 @pytest.mark.parametrize("content", ["<html>", "[]", "{}", '{"code": 1}', "[" * 100])
-def test_a_failure_without_a_problem_is_told_as_such(
-    client: Client, broker: BrokerDouble, content: str
-) -> None:
+def test_a_failure_without_a_problem_is_told_as_such(client: Client, broker: BrokerDouble, content: str) -> None:
     broker.faults.append(("/budget", Response(content, 500)))
     with pytest.raises(UnreachableError) as caught:
         client.budget("avon")
@@ -212,9 +202,7 @@ def test_a_failure_without_a_problem_is_told_as_such(
 
 
 @pytest.mark.parametrize("content", ["<html>", "[]", '{"a": NaN}', '{"a": 1, "a": 2}'])
-def test_an_answer_that_is_not_strict_json_is_refused(
-    client: Client, broker: BrokerDouble, content: str
-) -> None:
+def test_an_answer_that_is_not_strict_json_is_refused(client: Client, broker: BrokerDouble, content: str) -> None:
     broker.faults.append(("/budget", Response(content, 200)))
     with pytest.raises(UnreachableError):
         client.budget("avon")
@@ -283,9 +271,7 @@ def test_a_new_key_is_its_owners_alone_and_never_overwritten(tmp_path: Path) -> 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert public["kid"] == thumbprint(public)
     assert "d" not in public
-    assert keys.load_signing_key(file).public_key().public_bytes_raw() == base64.urlsafe_b64decode(
-        public["x"] + "="
-    )
+    assert keys.load_signing_key(file).public_key().public_bytes_raw() == base64.urlsafe_b64decode(public["x"] + "=")
     with pytest.raises(LocalError) as caught:
         keys.new_key(file)
     assert caught.value.code == "file_exists"
@@ -303,9 +289,7 @@ def secret_file(folder: Path, content: bytes, mode: int = 0o600) -> Path:
     return file
 
 
-@pytest.mark.parametrize(
-    "key", [ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())]
-)
+@pytest.mark.parametrize("key", [ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())])
 def test_pem_keys_of_both_kinds_sign_assertions(tmp_path: Path, key: Any) -> None:
     loaded = keys.load_key(secret_file(tmp_path, pem(key)))
     assertion = ClientKey("c", loaded).assertion("https://b.example", time.time())
