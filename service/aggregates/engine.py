@@ -29,7 +29,7 @@ from typing import Any, NamedTuple, Protocol
 import ibis
 
 from schemas.table_schema import TableSchema
-from service.aggregates.cells import cell, cell_order, in_key_set
+from service.aggregates.cells import cell, cell_order, in_key_set, place_among
 from service.layout import person_words, stored_columns
 from service.policy.plan import (
     CodeFilter,
@@ -232,7 +232,7 @@ def _condition(item: Filter, table: Any) -> Any:
     """Return a filter as a condition; a missing value meets none, but for ``NumberFilter.missing``."""
     column = table[item.field]
     if isinstance(item, CodeFilter):
-        return column.isin(item.codes)
+        return place_among(item.codes, column) > 0
     if isinstance(item, FlagFilter):
         return column if item.value else ~column
     if isinstance(item, DateFilter):
