@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -13,6 +15,8 @@ settings.load_profile("concordat")
 
 
 @pytest.fixture
-def world(tmp_path) -> World:
+def world(tmp_path) -> Iterator[World]:
     """A control database with nothing in it yet."""
-    return make_world(tmp_path)
+    made = make_world(tmp_path)
+    yield made
+    made.database.close()

@@ -27,12 +27,14 @@ class Ledger(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.store = make_world(Path(self.folder.name)).store
+        self.world = make_world(Path(self.folder.name))
+        self.store = self.world.store
         self.model: list[ChargeRequest] = []
         self.period = 0
         self.count = 0
 
     def teardown(self) -> None:
+        self.world.database.close()
         self.folder.cleanup()
 
     @precondition(lambda self: self.period < 5)

@@ -34,6 +34,7 @@ class World:
 
     store: Store
     registry: Registry
+    database: Database
     keys: dict[str, Ed25519PrivateKey] = field(default_factory=dict)
     now: datetime = NOON
 
@@ -92,8 +93,8 @@ class World:
         return [json.loads(item.entry)["kind"] for item in found if item is not None]
 
 
-def make_world(folder: Path) -> World:
-    """Make a world with a database of its own."""
-    database = Database(f"sqlite:///{folder / 'control.db'}")
+def make_world(folder: Path, url: str = "") -> World:
+    """Make a world on the database at ``url``, or on one of its own in ``folder``."""
+    database = Database(url or f"sqlite:///{folder / 'control.db'}")
     database.migrate()
-    return World(Store(database), Registry(BROKER, artefacts.load()))
+    return World(Store(database), Registry(BROKER, artefacts.load()), database)

@@ -1,0 +1,147 @@
+"""The control database on SQLite and on PostgreSQL: the same migrations, transactions and refusals."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy
+
+from service.audit import merkle
+from service.audit.entry import Caller, Entry, Kind
+from service.audit.ports import SearchTerms
+from service.budget.caps import Caps
+from service.budget.ledger import ChargeRequest, account, postings
+from service.errors import Forbidden
+from service.storage.tables import Charge, LogNode, table
+from tests.support.postgres import binaries, postgres
+from tests.support.world import World, make_world
+from tests.unit.intake.contract_extract_store import ExtractStoreContract
+
+CAPS = Caps(period=50, lifetime=1000, shares={"hub": 50}, requests={"hub": 10})
+needs_postgres = pytest.mark.skipif(binaries() is None, reason="PostgreSQL's server is not installed")
+both = pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=needs_postgres)])
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture
+def fresh(request, tmp_path):
+    """Make a world on a fresh database of a kind."""
+    worlds: list[World] = []
+
+    def made(kind: str) -> World:
+        if kind == "sqlite":
+            worlds.append(make_world(tmp_path))
+            return worlds[-1]
+        url = request.getfixturevalue("server")
+        name = f"c{uuid.uuid4().hex}"
+        engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        worlds.append(make_world(tmp_path, url.rsplit("/", 1)[0] + f"/{name}"))
+        return worlds[-1]
+
+    yield made
+    for world in worlds:
+        world.database.close()
+
+
+@both
+def test_an_agreement_is_registered_signed_and_in_force(fresh, kind):
+    world = fresh(kind)
+    value = world.in_force()
+    assert world.kinds().count("signed") == len(value["parties"])
+
+
+@both
+def test_40_concurrent_charges_against_a_budget_for_5_take_exactly_5(fresh, kind):
+    world = fresh(kind)
+    outcomes: list[bool] = []
+
+    def charge(number):
+        wanted = ChargeRequest(f"i{number}", "a", 1, "hub", "person", 0, ("s/d",), 10, 0, "2026-11-22T00:00:00.000Z")
+        try:
+            with world.store.write() as tx:
+                failed = tx.ledger.post(wanted, postings(wanted, CAPS, {}))
+                if failed is not None:
+                    raise Forbidden(failed.words)
+            outcomes.append(True)
+        except Forbidden:
+            outcomes.append(False)
+
+    threads = [threading.Thread(target=charge, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == [False] * 35 + [True] * 5
+    with world.store.read() as tx:
+        assert tx.ledger.spent(account("a", "person")) == 50
+
+
+@both
+def test_concurrent_writers_make_one_log_whose_root_is_right(fresh, kind):
+    world = fresh(kind)
+
+    def write(_):
+        for _ in range(10):
+            with world.store.write() as tx:
+                tx.log.append(
+                    Entry(kind=Kind.READ, time=datetime.now(UTC), caller=Caller(), nonce=secrets.token_hex(16))
+                )
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with world.store.read() as tx:
+        size = tx.log.size()
+        leaves = [merkle.leaf_hash(item.entry.encode()) for item in tx.log.search(SearchTerms(limit=1000), size)]
+        assert size == len(leaves) == 80
+        nodes = {(level, index): found for level, index, found in merkle.append_all(0, tx.log.node, leaves)}
+        assert merkle.root(size, tx.log.node) == merkle.root(size, lambda level, index: nodes[level, index])
+
+
+@both
+def test_what_is_append_only_is_neither_changed_nor_deleted(fresh, kind):
+    world = fresh(kind)
+    wanted = ChargeRequest("i", "a", 1, "hub", "person", 0, ("s/d",), 10, 0, "2026-11-22T00:00:00.000Z")
+    with world.store.write() as tx:
+        tx.ledger.post(wanted, postings(wanted, CAPS, {}))
+        tx.log.append(Entry(kind=Kind.READ, time=datetime.now(UTC), caller=Caller(), nonce=secrets.token_hex(16)))
+    nodes, charges = table(LogNode), table(Charge)
+    for statement in (
+        sqlalchemy.delete(nodes),
+        sqlalchemy.update(nodes).values(hash=b"0" * 32),
+        sqlalchemy.delete(charges),
+        sqlalchemy.update(charges).values(rho_nano=0),
+    ):
+        with pytest.raises(sqlalchemy.exc.DBAPIError, match="append-only"), world.store.write() as tx:
+            tx.log._connection.execute(statement)
+
+
+@both
+def test_an_assertion_is_used_once(fresh, kind):
+    world = fresh(kind)
+    with world.store.write() as tx:
+        assert tx.clients.use_assertion("c", "j", 100, 0)
+        assert not tx.clients.use_assertion("c", "j", 100, 0)
+        assert tx.clients.use_assertion("c", "j", 300, 200), "expired ones are forgotten"
+
+
+@needs_postgres
+class TestExtractsOnPostgreSQL(ExtractStoreContract):
+    @pytest.fixture
+    def store(self, fresh):
+        return fresh("postgres").store
