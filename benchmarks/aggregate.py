@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache as once
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks.broker import PER_PERSON, Broker
-from benchmarks.data import CELLS, Data, Key
+from benchmarks.broker import Broker
+from benchmarks.data import CELLS, PER_PERSON, Data, Key, Truth
 from benchmarks.environments import OPENDP, SMARTNOISE, Peer, Skipped
 from benchmarks.results import Result, median, say, spread
 
@@ -16,6 +17,31 @@ NAMES = {"aggregate-1m-smartnoise": SMARTNOISE, "aggregate-1m-opendp-polars": OP
 EPSILON = "1"
 """The guarantee of each answer: pure differential privacy of a person, whom at most 12 rows count for."""
 _OURS, _THEIRS = 5, 3
+
+
+class Errors(NamedTuple):
+    """Mean absolute errors over cells and repetitions.
+
+    Attributes:
+        of_rows: From the exact number of rows; mostly what bounding persons takes, which is the same for all.
+        of_bounded: From the number of rows that bounding leaves on average: what choice and noise add.
+    """
+
+    of_rows: float
+    of_bounded: float
+
+    def __str__(self) -> str:
+        """Return both for people to read."""
+        return f"mean absolute error {self.of_rows:.2f}, of the bounded count {self.of_bounded:.2f}"
+
+
+def errors(truth: Mapping[Key, Truth], answers: Sequence[Mapping[Key, float]]) -> Errors:
+    """Compare answers with the truth; a cell left out counts as zero."""
+    pairs = [(answer.get(key, 0.0), exact) for answer in answers for key, exact in truth.items()]
+    return Errors(
+        statistics.fmean(abs(value - exact.rows) for value, exact in pairs),
+        statistics.fmean(abs(value - exact.bounded) for value, exact in pairs),
+    )
 
 
 def compare(names: Iterable[str], asked: Broker, data: Data, cache: Path) -> Iterator[Result]:
@@ -30,7 +56,7 @@ def compare(names: Iterable[str], asked: Broker, data: Data, cache: Path) -> Ite
     truth = data.truth()
 
     @once
-    def ours() -> tuple[list[float], float]:
+    def ours() -> tuple[list[float], Errors]:
         return _ours(asked, truth)
 
     for name in names:
@@ -40,20 +66,25 @@ def compare(names: Iterable[str], asked: Broker, data: Data, cache: Path) -> Ite
         except Skipped as why:
             say(f"  {name} is skipped: {why}")
             continue
-        error_other = _mean_error(truth, [_of_rows(rows) for rows in theirs["answers"]])
-        seconds, error_ours = ours()
-        say(f"  {peer.name}: {spread(theirs['seconds'])} s, mean absolute error {error_other:.2f}")
+        other = errors(truth, [_of_rows(rows) for rows in theirs["answers"]])
+        seconds, own = ours()
+        say(f"  {peer.name}: {spread(theirs['seconds'])} s, {other}")
         yield Result(
             name,
             median(seconds),
             median(theirs["seconds"]),
             "s",
             peer.name,
-            details={"error_ours": round(error_ours, 2), "error_other": round(error_other, 2)},
+            details={
+                "error_ours": round(own.of_rows, 2),
+                "error_other": round(other.of_rows, 2),
+                "bounded_error_ours": round(own.of_bounded, 2),
+                "bounded_error_other": round(other.of_bounded, 2),
+            },
         )
 
 
-def _ours(asked: Broker, truth: dict[Key, int]) -> tuple[list[float], float]:
+def _ours(asked: Broker, truth: dict[Key, Truth]) -> tuple[list[float], Errors]:
     """Ask afresh each time: a larger epsilon than any stored answer's, by too little to matter, is charged in full."""
     seconds, answers = [], []
     for repetition in range(1 + _OURS):
@@ -63,9 +94,9 @@ def _ours(asked: Broker, truth: dict[Key, int]) -> tuple[list[float], float]:
         if repetition:
             seconds.append(took)
             answers.append({_key(row["keys"]): row["measures"]["count"]["unrounded"] for row in release["rows"]})
-    error = _mean_error(truth, answers)
-    say(f"  Concordat over HTTP: {spread(seconds)} s, mean absolute error {error:.2f}")
-    return seconds, error
+    own = errors(truth, answers)
+    say(f"  Concordat over HTTP: {spread(seconds)} s, {own}")
+    return seconds, own
 
 
 def _theirs(peer: Peer, data: Data, cache: Path) -> dict[str, Any]:
@@ -79,9 +110,3 @@ def _key(keys: dict[str, str]) -> Key:
 
 def _of_rows(rows: list[list[Any]]) -> dict[Key, float]:
     return {(month, lad, sex): n for month, lad, sex, n in rows}
-
-
-def _mean_error(truth: dict[Key, int], answers: Sequence[dict[Key, float]]) -> float:
-    """Return the mean absolute error over cells and repetitions; a cell left out counts as zero."""
-    errors = [abs(answer.get(key, 0) - exact) for answer in answers for key, exact in truth.items()]
-    return sum(errors) / len(errors)

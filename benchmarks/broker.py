@@ -22,7 +22,6 @@ from benchmarks.data import COUNCILS, FIRST, LAST, Data
 
 AGREEMENT = Path(__file__).with_name("agreement.yaml")
 DATASET = "calls"
-PER_PERSON = 12
 _START_SECONDS = 60
 _CHUNK = 256 * 1024
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 
@@ -30,6 +31,9 @@ MOST = 600
 
 Key = tuple[str, str, str]
 """A month as ``YYYY-MM``, a council, a sex."""
+
+PER_PERSON = 12
+"""How many rows of a person count at most, in every answer."""
 
 _TAIL = 1.3809040757969342
 """Rows a person follow a Pareto law of this index, cut at 600; 333,333 persons then have 1,000,000 rows."""
@@ -60,7 +64,8 @@ SELECT
     age,
     sex,
     hash(person, k, 'conveyed') % 2 = 0 AS conveyed,
-    hash(person, k, 'place') AS place
+    hash(person, k, 'place') AS place,
+    least(1, {PER_PERSON} / n) AS part
 FROM (SELECT *, unnest(range(n)) AS k FROM person)
 """  # noqa: S608 - our own text
 _EXTRACT = """
@@ -71,10 +76,25 @@ SELECT
     lad, age, sex, conveyed
 FROM row ORDER BY called, place
 """
+_TRUTH = """
+SELECT strftime(called, '%Y-%m') AS month, lad, sex, count(*), sum(part) FROM row GROUP BY ALL ORDER BY ALL
+"""
 # What peers get: the month already made of the date, and a number for the person, which is faster than text.
 _NARROW = """
 SELECT person, strftime(called, '%Y-%m') AS month, lad, sex FROM row ORDER BY called, place
 """
+
+
+class Truth(NamedTuple):
+    """What is true of one cell.
+
+    Attributes:
+        rows: How many rows it has.
+        bounded: How many are left, on average over the ways to choose, once 12 rows of each person count.
+    """
+
+    rows: int
+    bounded: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +105,7 @@ class Data:
         extract: What the supplier pushes: 11 columns of ``ambulance-calls/v1``, as CSV.
         narrow_csv: Person, month, council and sex alone, for peers.
         narrow_parquet: The same.
-        truth_file: The exact count of each cell.
+        truth_file: The exact count of each cell, and the count with each person's rows bounded.
         rows: How many rows there are.
     """
 
@@ -95,9 +115,10 @@ class Data:
     truth_file: Path
     rows: int
 
-    def truth(self) -> dict[Key, int]:
-        """Return the exact number of rows in each cell."""
-        return {(month, lad, sex): n for month, lad, sex, n in json.loads(self.truth_file.read_text())}
+    def truth(self) -> dict[Key, Truth]:
+        """Return what is true of each cell."""
+        cells = json.loads(self.truth_file.read_text())
+        return {(month, lad, sex): Truth(n, bounded) for month, lad, sex, n, bounded in cells}
 
 
 def make(folder: Path, persons: int = PERSONS) -> Data:
@@ -113,7 +134,7 @@ def make(folder: Path, persons: int = PERSONS) -> Data:
     if not files[-1].exists():
         held.mkdir(parents=True, exist_ok=True)
         _write(files, persons)
-    rows = sum(n for *_, n in json.loads(files[-1].read_text()))
+    rows = sum(cell[3] for cell in json.loads(files[-1].read_text()))
     extract, narrow_csv, narrow_parquet, truth = files
     return Data(extract, narrow_csv, narrow_parquet, truth, rows)
 
@@ -127,9 +148,7 @@ def _write(files: list[Path], persons: int) -> None:
         connection.execute(f"COPY ({_EXTRACT}) TO '{extract}' (HEADER)")
         connection.execute(f"COPY ({_NARROW}) TO '{narrow_csv}' (HEADER)")
         connection.execute(f"COPY ({_NARROW}) TO '{narrow_parquet}'")
-        cells = connection.execute(
-            f"SELECT month, lad, sex, count(*) FROM ({_NARROW}) GROUP BY ALL ORDER BY ALL"  # noqa: S608 - our own text
-        ).fetchall()
+        cells = connection.execute(_TRUTH).fetchall()
     whole = truth.with_suffix(".new")
     whole.write_text(json.dumps(cells))
     whole.replace(truth)

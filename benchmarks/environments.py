@@ -62,12 +62,12 @@ class Peer:
             return python
         say(f"  installing {self.name}")
         shutil.rmtree(folder, ignore_errors=True)
-        _call(self.name, sys.executable, "-m", "venv", str(folder))
+        _call(self.name, sys.executable, "-m", "venv", "--without-pip", str(folder))
         for lock in self.locks:
             # What one lock holds builds what the next one holds; nothing comes without a hash.
             _call(
-                self.name, str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "--no-build-isolation",
-                "--disable-pip-version-check", "--requirement", str(PEERS / lock),
+                self.name, sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet",
+                "--require-hashes", "--no-build-isolation", "--disable-pip-version-check", "--requirement", str(PEERS / lock),
             )  # fmt: skip
         stamp.touch()
         return python

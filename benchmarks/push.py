@@ -20,6 +20,7 @@ _COPY = """
 import sys, time, duckdb
 source, target = sys.argv[1:]
 connection = duckdb.connect()
+connection.execute("SET enable_progress_bar = false")
 start = time.perf_counter()
 connection.execute(f"COPY (FROM read_csv('{source}')) TO '{target}' (FORMAT parquet)")
 print(time.perf_counter() - start)
