@@ -62,6 +62,7 @@ def build(
     clock: Callable[[], datetime] = utc_now,
     fault: Callable[[str], None] = no_fault,
     known: Mapping[str, Artefact] | None = None,
+    recover: bool = True,
 ) -> Broker:
     """Make a broker: its folders, keys, database at the newest version, and use cases; finish what a crash left.
 
@@ -69,6 +70,7 @@ def build(
         settings: Where and how.
         clock: The time, in UTC.
         fault: Called at each step that a crash could follow.
+        recover: Whether to finish what a crash left: what starts to serve does, what looks in beside it does not.
         known: The artefacts that agreements may pin; those that ship with Concordat by default.
     """
     for folder in (settings.state, settings.keys, settings.lake, settings.spool):
@@ -111,9 +113,10 @@ def build(
         )
     )
     intake = Intake(store, pushes, lake, settings.issuer, clock)
-    sweep(settings.spool)
-    intake.recover()
-    asking.recover()
+    if recover:
+        sweep(settings.spool)
+        intake.recover()
+        asking.recover()
     return Broker(
         settings=settings,
         store=store,

@@ -1,0 +1,102 @@
+"""What the operator does to a broker besides serving it: enrol parties, add clients, hand out people's tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from schemas import strict_json
+from schemas.canonical import canonical
+from schemas.errors import DocumentError
+from schemas.jws import public_key, thumbprint
+from service.agreements.ports import PinnedKey
+from service.agreements.registry import enrol
+from service.api.broker import Broker, Transaction
+from service.app import build
+from service.errors import Conflict, NotFound
+from service.identity.caller import Caller, Role
+from service.identity.ports import ClientRow
+from service.settings import Settings
+
+
+def open_broker(settings: Settings) -> Broker:
+    """Open a broker's state beside one that may be serving it."""
+    return build(settings, recover=False)
+
+
+def enrol_party(settings: Settings, party: str, name: str, kind: str, key: Path) -> str:
+    """Enrol a party and pin its signing key; return the key's thumbprint.
+
+    Raises:
+        Conflict: the party is enrolled, or the key is pinned already.
+        DocumentError: ``bad_key``.
+    """
+    jwk = read_public_jwk(key)
+    broker = open_broker(settings)
+    with broker.store.write() as tx:
+        pinned = PinnedKey(party, thumbprint(jwk), canonical(jwk).decode())
+        enrol(tx, party, name, kind, pinned, broker.clock(), Caller.nonce())
+    broker.close()
+    return pinned.thumbprint
+
+
+def add_client(settings: Settings, client: str, party: str, roles: Sequence[Role], key: Path) -> None:
+    """Add a machine client of an enrolled party.
+
+    Raises:
+        NotFound: the party is not enrolled.
+        Conflict: the client is there, or its key is a party's signing key.
+        DocumentError: ``bad_key``.
+    """
+    jwk = read_public_jwk(key)
+    broker = open_broker(settings)
+    with broker.store.write() as tx:
+        if tx.agreements.key(thumbprint(jwk)) is not None:
+            raise Conflict("a client's key is never a party's signing key", code="key_reused")
+        _add(tx, client, party, roles, canonical(jwk).decode(), broker.clock())
+    broker.close()
+
+
+def user_token(settings: Settings, user: str, party: str, roles: Sequence[Role], hours: float) -> str:
+    """Return an access token for a person, whose account is made at the first time.
+
+    Raises:
+        NotFound: the party is not enrolled.
+        Conflict: the account acts for another party, has other roles, is a machine's, or is disabled.
+    """
+    broker = open_broker(settings)
+    now = broker.clock()
+    with broker.store.write() as tx:
+        row = tx.clients.client(user) or _add(tx, user, party, roles, None, now)
+        held = set(row.roles.split())
+        if row.party != party or row.jwk is not None or row.disabled_at is not None or not set(roles) <= held:
+            raise Conflict("the account acts for another party or has other roles", code="other_account")
+        token = broker.sign_in.issue(tx, row, frozenset(roles), now, timedelta(hours=hours))
+    broker.close()
+    return token
+
+
+def read_public_jwk(path: Path) -> dict[str, str]:
+    """Read a public Ed25519 key.
+
+    Raises:
+        DocumentError: ``bad_key``, also for a file that holds the private key.
+    """
+    value = strict_json.loads(path.read_bytes())
+    if not isinstance(value, dict) or "d" in value:
+        raise DocumentError("bad_key", "give the public key alone: a JWK without d")
+    public_key(value)
+    return {name: value[name] for name in ("crv", "kty", "x")}
+
+
+def _add(tx: Transaction, client: str, party: str, roles: Sequence[Role], jwk: str | None, now: datetime) -> ClientRow:
+    if tx.agreements.pinned_key(party) is None:
+        raise NotFound(f"{party} is not enrolled", code="party_not_enrolled")
+    if tx.clients.client(client) is not None:
+        raise Conflict(f"{client} is there already", code="already_added")
+    row = ClientRow(client, party, " ".join(sorted(set(roles))), jwk, now.isoformat(), None)
+    tx.clients.add(row)
+    return row
+
+

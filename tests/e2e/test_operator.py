@@ -1,0 +1,176 @@
+"""A broker run for real through its commands: keys, enrolment, register, sign, push, ask, verify."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import agreements
+from schemas import agreement as documents
+from schemas import strict_yaml
+
+CONCORDAT = str(Path(sys.executable).parent / "concordat")
+PARTIES = {"as-police": "police", "bri-ed": "health", "as-opcc": "local-policing-body"}
+QUESTION = {
+    "purpose": "needs-assessment",
+    "dataset": "police-violence",
+    "measures": [{"count": {}}],
+    "by": [{"field": "lad"}],
+    "spend": {"share": "0.05"},
+}
+
+
+class Shell:
+    """Runs ``concordat`` in a folder."""
+
+    def __init__(self, folder: Path, issuer: str) -> None:
+        self.folder = folder
+        self.environment = os.environ | {
+            "CONCORDAT_STATE": str(folder / "broker"),
+            "CONCORDAT_ISSUER": issuer,
+            "CONCORDAT_BROKER": issuer,
+            "CONCORDAT_AGREEMENT": "cardiff-model",
+            "COLUMNS": "200",
+        }
+
+    def run(self, *words: str, expect: int = 0, **environment: str) -> str:
+        done = subprocess.run(
+            [CONCORDAT, *words],
+            cwd=self.folder,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == expect, (words, done.returncode, done.stdout, done.stderr)
+        return done.stdout + (done.stderr if expect else "")
+
+    def client(self, party: str, *words: str, expect: int = 0) -> str:
+        return self.run(
+            *words, "--client", f"{party}-etl", "--key", f"{party}.client.jwk",
+            expect=expect, CONCORDAT_CLIENT_STATE=str(self.folder / f"{party}-state"),
+        )  # fmt: skip
+
+
+@pytest.fixture
+def shell(tmp_path) -> Iterator[Shell]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    issuer = f"http://127.0.0.1:{port}"
+    made = Shell(tmp_path, issuer)
+    command = [CONCORDAT, "serve", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=tmp_path, env=made.environment)
+    try:
+        for _ in range(400):
+            try:
+                if httpx.get(f"{issuer}/readyz").status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.05)
+        yield made
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == -signal.SIGTERM, "it stops, not killed, when told to"
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def two_party_agreement(keys: dict[str, str]) -> dict[str, Any]:
+    value: dict[str, Any] = documents.load(agreements.path("avon-somerset").read_bytes())
+    value["id"] = "cardiff-model"
+    value["parties"] = [party | {"key": keys[party["id"]]} for party in value["parties"] if party["id"] in PARTIES]
+    value["datasets"] = {name: value["datasets"][name] for name in ("police-violence", "ed-assaults")}
+    value["grants"] = [
+        grant | {"link": [name for name in grant.get("link", []) if name in value["datasets"]]}
+        for grant in value["grants"]
+        if grant["dataset"] in value["datasets"] and grant["to"] == ["as-opcc"]
+    ]
+    value["privacy"]["shares"] = {"as-opcc": "1"}
+    return value
+
+
+def test_three_agencies_start_from_nothing(shell):
+    folder = shell.folder
+    keys = {}
+    for party, kind in PARTIES.items():
+        for use in ("signing", "client"):
+            made = json.loads(shell.run("key", "new", f"{party}.{use}.jwk", "--json"))
+            public = {name: made[name] for name in ("crv", "kty", "x")}
+            (folder / f"{party}.{use}.pub.jwk").write_text(json.dumps(public))
+            if use == "signing":
+                keys[party] = made["kid"]
+        shell.run("party", "enrol", party, "--name", party, "--kind", kind, "--key", f"{party}.signing.pub.jwk")
+        roles = [word for role in ("supplier", "analyst", "ig-lead", "steward") for word in ("--role", role)]
+        shell.run("client", "add", f"{party}-etl", "--party", party, "--key", f"{party}.client.pub.jwk", *roles)
+    (folder / "agreement.yaml").write_text(strict_yaml.dumps(two_party_agreement(keys)))
+
+    token = shell.run("user", "token", "j.smith", "--party", "as-opcc", "--role", "steward").strip()
+    answer = httpx.post(
+        f"{shell.environment['CONCORDAT_ISSUER']}/v1/agreements",
+        content=(folder / "agreement.yaml").read_bytes(),
+        headers={"Content-Type": "application/yaml", "Authorization": f"Bearer {token}"},
+    )
+    assert answer.status_code == 201, answer.text
+    issuer = shell.environment["CONCORDAT_ISSUER"]
+    for party in PARTIES:
+        signature = shell.run("agreement", "sign", "agreement.yaml", "--key", f"{party}.signing.jwk", "--broker", issuer)
+        (folder / f"{party}.jws").write_text(signature)
+        shell.client(party, "agreement", "submit", "agreement.yaml", f"{party}.jws")
+
+    for party, dataset, seed in (("as-police", "police-violence", "5"), ("bri-ed", "ed-assaults", "5")):
+        days = ("--from", "2026-04-01", "--to", "2026-06-30")
+        shell.run("synth", "--schema", f"{dataset}/v1", "--rows", "5000", *days, "--seed", seed, "--out", f"{dataset}.csv")
+        pushed = shell.client(party, "push", dataset, f"{dataset}.csv", *days)
+        assert "5,000" in pushed or "5000" in pushed
+    refused = shell.client("as-opcc", "push", "police-violence", "police-violence.csv", *days, expect=3)
+    assert "not_a_supplier" in refused
+
+    (folder / "question.json").write_text(json.dumps(QUESTION))
+    shown = shell.client("as-opcc", "ask", "question.json", "--out", "release.json", "--chart", "chart.svg")
+    assert "E06000023" in shown
+    assert json.loads((folder / "release.json").read_text())["columns"] == ["lad", "count"]
+    assert (folder / "chart.svg").read_text().startswith("<?xml")
+    (folder / "question.json").write_text(json.dumps(QUESTION | {"spend": {"share": "0.9"}}))
+    assert "over_request_cap" in shell.client("as-opcc", "ask", "question.json", expect=3)
+
+    vkey = httpx.get(f"{issuer}/v1/keys").json()["log"]["verifier_key"]
+    checkpoint = httpx.get(f"{issuer}/v1/audit/checkpoint").text
+    (folder / "checkpoint.txt").write_text(checkpoint)
+    shell.client("as-opcc", "log", "export", "log.ndjson")
+    shell.run("log", "verify", "log.ndjson", "--key", vkey, "--checkpoint", "checkpoint.txt")
+    text = (folder / "log.ndjson").read_text()
+    (folder / "edited.ndjson").write_text(text.replace("police-violence", "police-violense", 1))
+    shell.run("log", "verify", "edited.ndjson", "--key", vkey, expect=5)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("party", "enrol", "x", "--name", "x", "--kind", "police", "--key", "private.jwk"), "bad_key"),
+        (("client", "add", "c", "--party", "nobody", "--role", "analyst", "--key", "public.jwk"), "party_not_enrolled"),
+        (("dev", "--agreement", "bad.yaml", "--state", "dev", "--port", "0"), "duplicate_key"),
+    ],
+)
+def test_a_wrong_input_gets_a_code_and_a_sentence(tmp_path, words, code):
+    shell = Shell(tmp_path, "http://127.0.0.1:1")
+    shell.run("key", "new", "private.jwk")
+    jwk = json.loads((tmp_path / "private.jwk").read_text())
+    (tmp_path / "public.jwk").write_text(json.dumps({name: jwk[name] for name in ("crv", "kty", "x")}))
+    (tmp_path / "bad.yaml").write_text("a: 1\na: 2\n")
+    said = shell.run(*words, expect=4 if code in ("bad_key", "duplicate_key") else 3)
+    assert code in said
+    assert "Traceback" not in said
+    assert jwk["d"] not in said
