@@ -36,7 +36,7 @@ $(INSTALLED): $(LOCKED) pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## the whole story on this machine, then the console until Ctrl-C (ONCE=1 stops)
+demo: setup ## the whole story on this machine, then it serves until Ctrl-C (ONCE=1 stops)
 	$(BIN)/concordat demo $(if $(ONCE),--once,)
 
 test: lint ## lint, then every test with branch coverage
