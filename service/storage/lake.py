@@ -1,9 +1,9 @@
 """The records: one Delta table a dataset, in a folder of its own agreement.
 
 An extract is one Parquet file, ``root/<agreement>/<dataset>/<extract>.parquet``, and a partition of its own, so
-committing, replacing and withdrawing change the table's log alone, in one transaction each. Every commit carries
-the extract's id as an application transaction and in its metadata, so a repeated commit is recognised. Old
-versions stay readable until ``vacuum`` removes the files that only they refer to.
+committing, replacing and withdrawing change the table's log alone, in one transaction each. Every commit marks
+what it added and removed as Delta's application transactions, with its own version, so a repeated commit is
+recognised. Old versions stay readable until ``vacuum`` removes the files that only they refer to.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ from service.layout import stored_columns
 PARTITION = "extract"
 _SUFFIX = ".parquet"
 _LOG = "_delta_log"
-_ADDED, _REMOVED = "concordat.added", "concordat.removed"
 _ATTEMPTS = 20
-_RECENT = 20
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _TYPES = {"BIGINT": "long", "INTEGER": "integer", "BOOLEAN": "boolean", "DATE": "date", "VARCHAR": "string"}
 
@@ -67,7 +65,10 @@ class Lake:
         path = self._path(agreement, dataset, extract)
         if path.exists():
             raise RuntimeError("an extract's id is used once")
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (path.parent.parent, path.parent):
+            if not folder.exists():
+                folder.mkdir(mode=0o700, exist_ok=True)
+                _sync(folder.parent)
         return path
 
     def commit(
@@ -92,12 +93,10 @@ class Lake:
         folder = path.parent
         with self._lock:
             table = _open(folder)
-            if table is not None and (done := _version_of(table, _ADDED, extract)) is not None:
+            if table is not None and (done := table.transaction_version(extract)) is not None:
                 return done
             if not path.exists() or path.stat().st_size != staged.bytes:
                 raise StagedFileLost
-            _sync(path)
-            _sync(folder)
             columns = _delta_schema(schema)
             if table is None:
                 table = _create(folder, columns)
@@ -115,10 +114,10 @@ class Lake:
                 data_change=True,
                 stats=json.dumps({"numRecords": staged.rows}),
             )
-            metadata = {_ADDED: extract} | ({} if replaces is None else {_REMOVED: replaces})
-            old = None if replaces is None else self._path(agreement, dataset, replaces).name
+            if replaces is not None:
+                _slug(replaces)
             self._fault("lake-before-commit")
-            version = _transact(table, added, old, metadata)
+            version = _transact(table, folder, added=added, removed=replaces)
             self._fault("lake-after-commit")
             return version
 
@@ -131,13 +130,13 @@ class Lake:
         path = self._path(agreement, dataset, extract)
         with self._lock:
             table = _open(path.parent)
-            if table is None or _version_of(table, _ADDED, extract) is None:
+            if table is None or table.transaction_version(extract) is None:
                 raise RuntimeError("only a committed extract can be withdrawn")
-            done = _version_of(table, _REMOVED, extract)
+            done = table.transaction_version(_removal(extract))
             if done is not None:
                 return done
             self._fault("lake-before-withdrawal")
-            version = _transact(table, None, path.name, {_REMOVED: extract})
+            version = _transact(table, path.parent, removed=extract)
             self._fault("lake-after-withdrawal")
             return version
 
@@ -145,7 +144,7 @@ class Lake:
         """Return the version at which an extract was committed, None where it never was."""
         path = self._path(agreement, dataset, extract)
         table = _open(path.parent)
-        return None if table is None else _version_of(table, _ADDED, extract)
+        return None if table is None else table.transaction_version(extract)
 
     def files(self, agreement: str, dataset: str, version: int) -> list[str]:
         """Return the absolute paths of the Parquet files at a version; none where there is no table.
@@ -171,14 +170,10 @@ class Lake:
             table = _open(folder)
             if table is None:
                 return 0
-            first = max(0, min(keep_versions_from, table.version()))
-            kept = set(_names(DeltaTable(str(folder), version=first)))
-            for done in table.history():
-                if int(done["version"]) > first and _ADDED in done:
-                    kept.add(f"{done[_ADDED]}{_SUFFIX}")
             gone = 0
             for path in folder.glob(f"*{_SUFFIX}"):
-                if path.name not in kept and table.transaction_version(path.stem) is not None:
+                removed = table.transaction_version(_removal(path.stem))
+                if removed is not None and removed <= keep_versions_from:
                     path.unlink()
                     gone += 1
             _sync(folder)
@@ -189,7 +184,7 @@ class Lake:
         path = self._path(agreement, dataset, extract)
         with self._lock:
             table = _open(path.parent)
-            if table is not None and _version_of(table, _ADDED, extract) is not None:
+            if table is not None and table.transaction_version(extract) is not None:
                 raise RuntimeError("a committed extract is withdrawn, not discarded")
             path.unlink(missing_ok=True)
 
@@ -250,62 +245,58 @@ def _delta_schema(schema: TableSchema) -> Schema:
     return Schema([Field(name, PrimitiveType(kind), nullable=True) for name, kind in (*types, (PARTITION, "string"))])
 
 
-def _version_of(table: DeltaTable, change: str, extract: str) -> int | None:
-    """Return the first version whose commit added or removed an extract."""
-    if table.transaction_version(extract) is None:
-        return None
-    for limit in (_RECENT, None):
-        versions = [int(done["version"]) for done in table.history(limit) if done.get(change) == extract]
-        if versions:
-            return min(versions)
-    return None
+def _removal(extract: str) -> str:
+    """Return the application id that marks an extract's removal; no slug is one."""
+    return f"{extract}/removed"
 
 
 def _names(table: DeltaTable) -> list[str]:
     return [Path(uri).name for uri in table.file_uris()]
 
 
-def _transact(table: DeltaTable, added: AddAction | None, removed: str | None, metadata: dict[str, str]) -> int:
-    """Add and remove files in one commit and bring it to disk; a lost race is run again on the newer state."""
-    folder = Path(table.table_uri.removeprefix("file://"))
-    change, extract = next(iter(metadata.items()))
+def _transact(table: DeltaTable, folder: Path, *, added: AddAction | None = None, removed: str | None = None) -> int:
+    """Add and remove an extract in one commit and bring it to disk; a lost race is run again on the newer state.
+
+    Delta is told not to retry by itself: then a commit lands at the version after the one that was read, or fails.
+
+    Returns:
+        The version of the commit, or of an earlier one that did the same.
+    """
+    mark = _removal(removed or "") if added is None else Path(added.path).stem
     for _ in range(_ATTEMPTS):
+        done = table.transaction_version(mark)
+        if done is not None:
+            return done
+        version = table.version() + 1
         actions: list[AddAction | RemoveAction] = [] if added is None else [added]
-        if removed is not None and removed in _names(table):
-            actions.append(
-                RemoveAction(
-                    removed,
-                    data_change=True,
-                    deletion_timestamp=_milliseconds(),
-                    partition_values={PARTITION: removed.removesuffix(_SUFFIX)},
-                )
-            )
+        marks = [Transaction(mark, version)]
+        if removed is not None and f"{removed}{_SUFFIX}" in _names(table):
+            actions.append(_removed(removed))
+            marks = [Transaction(app, version) for app in {mark, _removal(removed)}]
         try:
             table.create_write_transaction(
                 actions,
                 mode="append",
                 schema=table.schema(),
                 partition_by=[PARTITION],
-                commit_properties=CommitProperties(
-                    custom_metadata=metadata,
-                    max_commit_retries=0,
-                    app_transactions=[Transaction(app_id=extract, version=table.version() + 1)],
-                ),
+                commit_properties=CommitProperties(max_commit_retries=0, app_transactions=marks),
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
             )
         except CommitFailedError:
             table.update_incremental()
-            done = _version_of(table, change, extract)
-            if done is not None:
-                return done
             continue
-        table.update_incremental()
-        done = _version_of(table, change, extract)
-        if done is None:
-            raise RuntimeError("a commit that succeeded is not in the table's history")
-        _sync_log(folder, done)
-        return done
+        _sync_log(folder, version)
+        return version
     raise Conflict("the dataset is being changed by others: try again", code="in_progress")
+
+
+def _removed(extract: str) -> RemoveAction:
+    return RemoveAction(
+        f"{extract}{_SUFFIX}",
+        data_change=True,
+        deletion_timestamp=_milliseconds(),
+        partition_values={PARTITION: extract},
+    )
 
 
 def _milliseconds() -> int:
