@@ -20,8 +20,9 @@ from service.intake.means import Means, no_fault
 from service.intake.media import CSV
 from service.intake.ports import ExtractRow, Store
 from service.intake.push import Order, Pushes
+from service.storage.database import Database
 from service.storage.lake import Lake
-from tests.support.world import make_world
+from service.storage.store import Store as ControlDatabase
 from tests.unit.intake.files import COVERS, GOOD, PERSON_SCHEMA, write_csv
 
 A, D = "agreement-1", "incidents"
@@ -84,6 +85,13 @@ class Desk:
         return found
 
 
+def control_database(folder: Path) -> ControlDatabase:
+    """The real store, in a file."""
+    database = Database(f"sqlite:///{folder / 'control.db'}")
+    database.migrate()
+    return ControlDatabase(database)
+
+
 def good(rows: int) -> bytes:
     return write_csv([GOOD] * rows)
 
@@ -105,7 +113,7 @@ def main() -> None:
         if name == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    desk = Desk(Path(folder), make_world(Path(folder)).store, fault)
+    desk = Desk(Path(folder), control_database(Path(folder)), fault)
     if action == "push":
         desk.push(int(rows), key, replaces=extract or None)
     else:

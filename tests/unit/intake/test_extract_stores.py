@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from service.intake.ports import Store
-from tests.support.world import make_world
 from tests.unit.intake.contract_extract_store import RECEIVED, A, D, ExtractStoreContract
 from tests.unit.intake.memory_store import MemoryStore
+from tests.unit.intake.pushing import control_database
 
 
 class TestMemoryStore(ExtractStoreContract):
@@ -19,10 +19,10 @@ class TestMemoryStore(ExtractStoreContract):
 class TestControlDatabase(ExtractStoreContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Store:
-        return make_world(tmp_path).store
+        return control_database(tmp_path)
 
     def test_a_data_version_is_new_each_time_and_its_lake_version_never_goes_back(self, tmp_path: Path) -> None:
-        store = make_world(tmp_path).store
+        store = control_database(tmp_path)
         found = []
         for lake_version in (3, 5, 4, 5, 6):
             with store.write() as transaction:

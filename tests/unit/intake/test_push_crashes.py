@@ -13,8 +13,7 @@ import pytest
 from service.intake.means import PUSH_STEPS, WITHDRAWAL_STEPS
 from service.intake.spool import sweep
 from service.storage.store import Store
-from tests.support.world import make_world
-from tests.unit.intake.pushing import A, D, Desk
+from tests.unit.intake.pushing import A, D, Desk, control_database
 
 UNINTENDED = ("push-spooled", "push-staged")
 
@@ -27,7 +26,7 @@ def killed(folder: Path, step: str, action: str, key: str = "", rows: int = 0, e
 
 def restarted(folder: Path) -> Desk:
     sweep(folder / "spool")
-    return Desk(folder, make_world(folder).store)
+    return Desk(folder, control_database(folder))
 
 
 def database(desk: Desk) -> Store:
