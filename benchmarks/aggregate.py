@@ -62,13 +62,14 @@ def compare(names: Iterable[str], asked: Broker, data: Data, cache: Path) -> Ite
     for name in names:
         peer = NAMES[name]
         try:
-            theirs = _theirs(peer, data, cache)
+            theirs = _theirs(peer, data, "pseudonym", cache)
+            numbered = median(_theirs(peer, data, "number", cache)["seconds"])
         except Skipped as why:
             say(f"  {name} is skipped: {why}")
             continue
         other = errors(truth, [_of_rows(rows) for rows in theirs["answers"]])
         seconds, own = ours()
-        say(f"  {peer.name}: {spread(theirs['seconds'])} s, {other}")
+        say(f"  {peer.name}: {spread(theirs['seconds'])} s, {other}; with numbers for persons {numbered:.3f} s")
         yield Result(
             name,
             median(seconds),
@@ -80,6 +81,7 @@ def compare(names: Iterable[str], asked: Broker, data: Data, cache: Path) -> Ite
                 "error_other": round(other.of_rows, 2),
                 "bounded_error_ours": round(own.of_bounded, 2),
                 "bounded_error_other": round(other.of_bounded, 2),
+                "other_with_numbered_persons": round(numbered, 3),
             },
         )
 
@@ -99,9 +101,10 @@ def _ours(asked: Broker, truth: dict[Key, Truth]) -> tuple[list[float], Errors]:
     return seconds, own
 
 
-def _theirs(peer: Peer, data: Data, cache: Path) -> dict[str, Any]:
+def _theirs(peer: Peer, data: Data, person: str, cache: Path) -> dict[str, Any]:
+    """Run a peer that tells persons apart by their pseudonym, as ours does, or by a number, which is faster."""
     rows = data.narrow_csv if peer is SMARTNOISE else data.narrow_parquet
-    return peer.run(cache, str(rows), EPSILON, str(PER_PERSON), str(_THEIRS))
+    return peer.run(cache, str(rows), person, EPSILON, str(PER_PERSON), str(_THEIRS))
 
 
 def _key(keys: dict[str, str]) -> Key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from datetime import date
@@ -68,21 +69,23 @@ SELECT
     least(1, {PER_PERSON} / n) AS part
 FROM (SELECT *, unnest(range(n)) AS k FROM person)
 """  # noqa: S608 - our own text
-_EXTRACT = """
+_PSEUDONYM = "sha256('person ' || person)"
+_EXTRACT = f"""
 SELECT
-    sha256('person ' || person) AS person, FALSE AS unlinked, called, hour, card,
+    {_PSEUDONYM} AS person, FALSE AS unlinked, called, hour, card,
     'E01' || lpad((14000 + area)::VARCHAR, 6, '0') AS lsoa,
     'E05' || lpad((8000 + area // 9)::VARCHAR, 6, '0') AS ward,
     lad, age, sex, conveyed
 FROM row ORDER BY called, place
-"""
+"""  # noqa: S608 - our own text
 _TRUTH = """
 SELECT strftime(called, '%Y-%m') AS month, lad, sex, count(*), sum(part) FROM row GROUP BY ALL ORDER BY ALL
 """
-# What peers get: the month already made of the date, and a number for the person, which is faster than text.
-_NARROW = """
-SELECT person, strftime(called, '%Y-%m') AS month, lad, sex FROM row ORDER BY called, place
-"""
+# What peers get: the month already made of the date, and beside the pseudonym a number for the person.
+_NARROW = f"""
+SELECT {_PSEUDONYM} AS pseudonym, person AS number, strftime(called, '%Y-%m') AS month, lad, sex
+FROM row ORDER BY called, place
+"""  # noqa: S608 - our own text
 
 
 class Truth(NamedTuple):
@@ -103,7 +106,7 @@ class Data:
 
     Attributes:
         extract: What the supplier pushes: 11 columns of ``ambulance-calls/v1``, as CSV.
-        narrow_csv: Person, month, council and sex alone, for peers.
+        narrow_csv: Pseudonym, the person's number, month, council and sex, for peers.
         narrow_parquet: The same.
         truth_file: The exact count of each cell, and the count with each person's rows bounded.
         rows: How many rows there are.
@@ -128,7 +131,8 @@ def make(folder: Path, persons: int = PERSONS) -> Data:
         folder: Where they are kept.
         persons: How many persons they are of; about three times as many rows.
     """
-    held = folder / f"rows-{persons}"
+    made_by = _PERSON + _ROW + _EXTRACT + _NARROW + _TRUTH
+    held = folder / f"rows-{persons}-{hashlib.sha256(made_by.encode()).hexdigest()[:8]}"
     names = ("extract.csv", "narrow.csv", "narrow.parquet", "truth.json")
     files = [held / name for name in names]
     if not files[-1].exists():

@@ -1,6 +1,7 @@
-"""SmartNoise SQL on the benchmark's rows: ``smartnoise_sql.py ROWS.csv EPSILON PER_PERSON TIMES``.
+"""SmartNoise SQL on the benchmark's rows: ``smartnoise_sql.py ROWS.csv PERSON EPSILON PER_PERSON TIMES``.
 
-Prints one JSON object: seconds of each repetition, the rows of each, and the version. Loading is not timed.
+PERSON is the column that tells persons apart. Prints one JSON object: seconds of each repetition, the rows of each,
+and the version. Loading is not timed.
 """
 
 import json
@@ -15,9 +16,9 @@ from snsql import Privacy, from_df  # type: ignore[import-not-found]  # likewise
 _QUESTION = "SELECT period, lad, sex, COUNT(*) AS n FROM bench.calls GROUP BY period, lad, sex"
 
 
-def main(rows: str, epsilon: str, per_person: str, times: str) -> None:
+def main(rows: str, person: str, epsilon: str, per_person: str, times: str) -> None:
     """Ask the question after a warm-up."""
-    frame = pd.read_csv(rows).rename(columns={"month": "period"})
+    frame = pd.read_csv(rows, usecols=[person, "month", "lad", "sex"]).rename(columns={"month": "period"})
     text = {"type": "string"}
     table = {
         "row_privacy": False,
@@ -25,7 +26,7 @@ def main(rows: str, epsilon: str, per_person: str, times: str) -> None:
         "max_ids": int(per_person),
         "sample_max_ids": True,
         "censor_dims": False,  # the cells are public, as in ours
-        "person": {"type": "int", "private_id": True},
+        person: {"type": "int" if person == "number" else "string", "private_id": True},
         "period": text,
         "lad": text,
         "sex": text,
