@@ -120,7 +120,7 @@ class Grant(Strict):
     group_by: dict[FieldName, tuple[Level, ...]] = Field(default_factory=dict)
     filter_by: dict[FieldName, tuple[Level, ...]] = Field(default_factory=dict)
     measure: Measures = Measures()
-    rows: dict[FieldName, tuple[Code, ...]] = Field(default_factory=dict)
+    rows: dict[FieldName, Annotated[tuple[Code, ...], Field(min_length=1)]] = Field(default_factory=dict)
     link: tuple[Slug, ...] = ()
 
 

@@ -69,6 +69,10 @@ class Library:
         self._made: dict[tuple[type, str], Any] = {}
         self._words: frozenset[str] | None = None
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is an artefact of this name."""
+        return name in self._artefacts
+
     def _read(self, model: type, name: str) -> Any:
         made = self._made.get((model, name))
         if made is None:

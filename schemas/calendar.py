@@ -11,6 +11,7 @@ from schemas.errors import DocumentError
 
 _DURATION = re.compile(r"P(?:(\d{1,3})Y)?(?:(\d{1,3})M)?(?:(\d{1,4})D)?\Z")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+FIRST_YEAR, LAST_YEAR = 1900, 2199
 _MONTHS_A_YEAR = 12
 _MONTHS_A_QUARTER = 3
 
@@ -29,17 +30,20 @@ class Duration:
 
 
 def parse_date(text: str) -> date:
-    """Read ``YYYY-MM-DD`` and nothing else.
+    """Read ``YYYY-MM-DD`` and nothing else, in the years that arithmetic on dates never leaves.
 
     Raises:
         DocumentError: ``bad_date``.
     """
-    if not isinstance(text, str) or not _DATE.match(text):
+    if not _DATE.match(text):
         raise DocumentError("bad_date", "a date is written YYYY-MM-DD")
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise DocumentError("bad_date", "no such day in the calendar") from error
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise DocumentError("bad_date", f"years run from {FIRST_YEAR} to {LAST_YEAR}")
+    return day
 
 
 def parse_duration(text: str) -> Duration:

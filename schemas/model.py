@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from schemas.canonical import canonical
 from schemas.errors import DocumentError
 
+_MAX_FINDINGS = 50
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -44,6 +45,6 @@ def read(model: type[Model], value: Any) -> Model:
     except ValidationError as error:
         findings = [
             ("/".join(str(part) for part in found["loc"]), found["msg"])
-            for found in error.errors(include_input=False, include_url=False, include_context=False)
+            for found in error.errors(include_input=False, include_url=False, include_context=False)[:_MAX_FINDINGS]
         ]
         raise InvalidDocument(findings) from None

@@ -25,6 +25,8 @@ def _to_decimal(value: Any) -> Decimal:
 
 
 def _to_date(value: Any) -> date:
+    if not isinstance(value, str):
+        raise ValueError("write a date as a string, YYYY-MM-DD")  # noqa: TRY004 - pydantic reports it
     return parse_date(value)
 
 

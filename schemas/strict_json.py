@@ -11,6 +11,9 @@ from schemas.errors import DocumentError
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 50
 _MAX_INTEGER_DIGITS = 18
+_BACKSLASH, _QUOTE = b'\\"'
+_OPENING = b"{["
+_CLOSING = b"}]"
 
 
 def loads(text: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Any:
@@ -50,17 +53,17 @@ def _check_depth(text: bytes, max_depth: int) -> None:
         if in_string:
             if skip:
                 skip = False
-            elif byte == 0x5C:
+            elif byte == _BACKSLASH:
                 skip = True
-            elif byte == 0x22:
+            elif byte == _QUOTE:
                 in_string = False
-        elif byte == 0x22:
+        elif byte == _QUOTE:
             in_string = True
-        elif byte in (0x7B, 0x5B):
+        elif byte in _OPENING:
             depth += 1
             if depth > max_depth:
                 raise DocumentError("too_deep", f"the document is nested deeper than {max_depth}")
-        elif byte in (0x7D, 0x5D):
+        elif byte in _CLOSING:
             depth -= 1
 
 

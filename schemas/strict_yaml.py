@@ -15,6 +15,7 @@ from schemas.errors import DocumentError
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 50
+MAX_NODES = 50_000
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?\Z")
@@ -62,7 +63,9 @@ class _Frame:
 def _build(text: str, max_depth: int) -> Any:
     documents: list[Any] = []
     stack: list[_Frame] = []
-    for event in yaml.parse(text, Loader=_LOADER):
+    for nodes, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+        if nodes > MAX_NODES:
+            raise DocumentError("too_large", f"the document has more than {MAX_NODES} parts")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise DocumentError("alias", _at(event, "anchors and aliases are not taken"))
         if isinstance(event, yaml.ScalarEvent):

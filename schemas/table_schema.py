@@ -17,6 +17,7 @@ from schemas.names import ArtefactName, Code, FieldName, Level
 PSEUDONYM_PATTERN = "^[0-9a-f]{64}$"
 DATE_LEVELS = ("day", "month", "quarter", "year")
 AS_IS = "as-is"
+_MOST = 2**31
 
 Kind = Literal["pseudonym", "unlinked", "date", "code", "integer", "decimal", "flag"]
 _FRICTIONLESS_TYPE: dict[str, str] = {
@@ -61,29 +62,37 @@ class Column(Strict):
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
-        limits = self.constraints
         if self.type != _FRICTIONLESS_TYPE[self.kind]:
             raise ValueError(f"a column of kind {self.kind} has the type {_FRICTIONLESS_TYPE[self.kind]}")
-        if self.kind in ("pseudonym", "unlinked", "date", "code", "flag") and not limits.required:
+        if self.kind not in ("integer", "decimal") and not self.constraints.required:
             raise ValueError(f"a column of kind {self.kind} is required: a row that does not know says so by a code")
-        if self.kind == "pseudonym" and limits.pattern != PSEUDONYM_PATTERN:
-            raise ValueError(f"a pseudonym has the pattern {PSEUDONYM_PATTERN}")
-        if self.kind == "code" and (limits.enum is None) == (limits.pattern is None):
-            raise ValueError("a code column has either a closed list in enum or a pattern")
-        if self.kind == "code" and (limits.enum is None) != (self.codes is None):
-            raise ValueError("a closed list names its code list under concordat:codes")
-        if limits.pattern is not None:
-            re.compile(limits.pattern)
-        if self.kind in ("integer", "decimal"):
-            if limits.minimum is None or limits.maximum is None or limits.minimum > limits.maximum:
-                raise ValueError("a number needs a minimum and a maximum")
-            if max(abs(limits.minimum), abs(limits.maximum)) * 10**self.decimals >= 2**31:
-                raise ValueError("a number's bounds must fit in 31 bits")
-        if self.kind in ("unlinked", "flag") and (
-            self.true_values not in (None, ("true",)) or self.false_values not in (None, ("false",))
-        ):
+        if self.kind in ("pseudonym", "code"):
+            self._check_text()
+        elif self.kind in ("integer", "decimal"):
+            self._check_number()
+        elif self.true_values not in (None, ("true",)) or self.false_values not in (None, ("false",)):
             raise ValueError("a flag is written true or false")
         return self
+
+    def _check_text(self) -> None:
+        limits = self.constraints
+        if limits.pattern is not None:
+            re.compile(limits.pattern)
+        if self.kind == "pseudonym":
+            if limits.pattern != PSEUDONYM_PATTERN:
+                raise ValueError(f"a pseudonym has the pattern {PSEUDONYM_PATTERN}")
+            return
+        if (limits.enum is None) == (limits.pattern is None):
+            raise ValueError("a code column has either a closed list in enum or a pattern")
+        if (limits.enum is None) != (self.codes is None):
+            raise ValueError("a closed list names its code list under concordat:codes")
+
+    def _check_number(self) -> None:
+        low, high = self.constraints.minimum, self.constraints.maximum
+        if low is None or high is None or low > high:
+            raise ValueError("a number needs a minimum and a maximum")
+        if max(abs(low), abs(high)) * 10**self.decimals >= _MOST:
+            raise ValueError("a number's bounds must fit in 31 bits")
 
     @property
     def all_levels(self) -> tuple[str, ...]:

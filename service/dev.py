@@ -13,11 +13,10 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-
 from schemas import agreement as documents
 from schemas import artefacts, strict_yaml
 from schemas.agreement import SIGNATURE_TYPE, signature_payload
-from schemas.artefacts import GATEWAYS, Artefact, Library
+from schemas.artefacts import Artefact, Library
 from schemas.calendar import Duration, add, parse_date
 from schemas.canonical import canonical, digest
 from schemas.errors import DocumentError
@@ -103,28 +102,23 @@ def _localised(source: Any, state: Path, known: dict[str, Artefact], today: date
     if not isinstance(source, dict) or not isinstance(source.get("parties"), list):
         raise DocumentError("invalid_document", "an agreement is an object with parties")
     value = json.loads(canonical(source))
+    for index, party in enumerate(value["parties"]):
+        if isinstance(party, dict):
+            party["key"] = f"{index:A>43}"  # a placeholder, so that the rest can be read before any key is made
+    value["pins"] = {}
+    schemas = {dataset.schema_ for dataset in documents.parse(value).datasets.values()}
+    library = Library(known)
+    value["pins"] = {name: library.digest(name) for name in sorted(library.required(schemas))}
+    _shift(value, today)
     for party in value["parties"]:
-        if not isinstance(party, dict) or not isinstance(party.get("id"), str):
-            raise DocumentError("invalid_document", "a party has an id", "parties")
         key = signing_key(_key_file(state, party["id"], "signing"))
         party["key"] = thumbprint(public_jwk(key.public_key()))
-    value["pins"] = _pins(value, known)
-    _shift(value, today)
     return value
-
-
-def _pins(value: dict[str, Any], known: dict[str, Artefact]) -> dict[str, str]:
-    library = Library(known)
-    datasets = value.get("datasets")
-    schemas = {entry["schema"] for entry in (datasets or {}).values() if isinstance(entry, dict) and "schema" in entry}
-    return {name: library.digest(name) for name in sorted(library.required(schemas) | {GATEWAYS})}
 
 
 def _shift(value: dict[str, Any], today: date) -> None:
     """Move every date by whole months, by as few as put today between the start and the review."""
-    period, budget = value.get("period"), (value.get("privacy") or {}).get("budget")
-    if not isinstance(period, dict) or not isinstance(budget, dict):
-        return
+    period, budget = value["period"], value["privacy"]["budget"]
     start, review = parse_date(period["start"]), parse_date(period["review_by"])
     for months in sorted(range(-_MAX_SHIFT_MONTHS, _MAX_SHIFT_MONTHS), key=abs):
         moved = Duration(months, 0)

@@ -53,9 +53,7 @@ class Forbidden(ConcordatError):
 
     code = "forbidden"
 
-    def __init__(
-        self, detail: str, *, code: str | None = None, decision: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, detail: str, *, code: str | None = None, decision: dict[str, Any] | None = None) -> None:
         """Add the decision."""
         super().__init__(detail, code=code)
         self.decision = decision

@@ -98,5 +98,3 @@ def _add(tx: Transaction, client: str, party: str, roles: Sequence[Role], jwk: s
     row = ClientRow(client, party, " ".join(sorted(set(roles))), jwk, now.isoformat(), None)
     tx.clients.add(row)
     return row
-
-

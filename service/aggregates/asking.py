@@ -12,6 +12,7 @@ A crash after 1 leaves the charge and an open intent, which any replica complete
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -38,7 +39,8 @@ from service.aggregates.intents import (
 )
 from service.aggregates.ports import Binding, IntentRow, Lake, ReleaseRow, Store, Transaction
 from service.agreements.periods import current_period, period_start
-from service.agreements.standing import Current, document, library, visible
+from service.agreements.ports import VersionRow
+from service.agreements.standing import Current, deciding, document, library, seen_by, stopped, visible
 from service.audit.entry import (
     AgreementRef,
     Charge,
@@ -52,7 +54,7 @@ from service.audit.entry import (
 from service.audit.entry import Caller as EntryCaller
 from service.audit.entry import Decision as EntryDecision
 from service.budget.caps import Caps, caps
-from service.budget.ledger import ChargeRequest, account, postings
+from service.budget.ledger import ChargeRequest, postings
 from service.errors import ConcordatError, Conflict, EngineFailed, Forbidden, Malformed
 from service.identity.caller import Caller, Role
 from service.policy.decide import decide
@@ -60,6 +62,7 @@ from service.policy.decision import Decision
 from service.policy.plan import EffectivePlan
 
 ROUTE = "aggregates"
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +163,16 @@ class Asking:
         question = ask_price(case.request, case.plan, spend, case.found.agreement)
         held = tx.answers.best_release(case.found.row.id, case.plan.identity(_names(case.plan, _versions(tx, case))))
         repeat = held is not None and held.rho_nano >= question.price.rho_nano
-        period = current_period(case.found, case.now)
-        key = account(case.found.row.id, unit(case.plan), period=period, party=case.caller.party)
+        remaining = self._remaining(tx, case, limits)
         return made | releases.preview(
-            question,
-            case.found.agreement,
-            limits,
-            case.caller.party,
-            spent=tx.ledger.spent(key),
-            repeat=repeat,
+            question, case.found.agreement, limits, case.caller.party, remaining=remaining, repeat=repeat
         )
+
+    def _remaining(self, tx: Transaction, case: _Case, limits: Caps) -> int:
+        """Return what the caller could still spend now, in nano-rho: the least that any cap leaves."""
+        nothing = self._charge_request(case, current_period(case.found, case.now), "", 0)
+        wanted = postings(nothing, limits, self._elsewhere(tx, case, nothing))
+        return max(0, min(posting.cap - tx.ledger.spent(posting.account) for posting in wanted))
 
     # --- ask
 
@@ -256,16 +259,10 @@ class Asking:
         versions: dict[str, dict[str, Any]],
         identity: str,
     ) -> IntentRow:
-        found, caller, at = case.found, case.caller, format_time(case.now)
+        found, caller = case.found, case.caller
         period = tx.agreements.raise_period_floor(found.row.id, current_period(found, case.now))
-        sources = tuple(sorted(set(datasets(case.plan).values())))
-        charge = ChargeRequest(
-            self.new_id("intent"), found.row.id, found.version, caller.party, unit(case.plan), period, sources,
-            question.price.rho_nano, 0, at,
-        )  # fmt: skip
-        since = format_time(datetime.combine(period_start(found, period), datetime.min.time(), UTC))
-        elsewhere = tx.ledger.elsewhere(found.row.id, sources, since)
-        failed = tx.ledger.post(charge, postings(charge, limits, elsewhere))
+        charge = self._charge_request(case, period, self.new_id("intent"), question.price.rho_nano)
+        failed = tx.ledger.post(charge, postings(charge, limits, self._elsewhere(tx, case, charge)))
         if failed is not None:
             raise Forbidden(
                 failed.words,
@@ -296,14 +293,46 @@ class Asking:
             pinned=canonical(versions).decode(),
             state="open",
             charged_index=index,
-            created_at=at,
+            created_at=charge.at,
         )
         tx.answers.add_intent(row)
         return row
 
+    def _charge_request(self, case: _Case, period: int, intent: str, rho_nano: int) -> ChargeRequest:
+        return ChargeRequest(
+            intent=intent,
+            agreement=case.found.row.id,
+            version=case.found.version,
+            party=case.caller.party,
+            unit=unit(case.plan),
+            period=period,
+            sources=tuple(sorted(set(datasets(case.plan).values()))),
+            rho_nano=rho_nano,
+            delta_e18=0,
+            at=format_time(case.now),
+        )
+
+    def _elsewhere(self, tx: Transaction, case: _Case, charge: ChargeRequest) -> dict[str, int]:
+        """Return what other agreements have spent on the same sources: ever, and since the period began."""
+        start = datetime.combine(period_start(case.found, charge.period), datetime.min.time(), UTC)
+        return tx.ledger.elsewhere(charge.agreement, charge.sources, format_time(start))
+
     def compute(self, intent: IntentRow) -> Computed:
-        """Run the engine at the pinned data versions and draw the noise: step 2. Nothing is stored."""
+        """Run the engine at the pinned data versions and draw the noise: step 2. Nothing is stored.
+
+        Whatever goes wrong after the charge is a failure of the engine, to be logged by ``complete``: no question
+        can keep the broker from going on.
+        """
         self.fault("after-charge-commit")
+        try:
+            return self._compute(intent)
+        except EngineFailed as failure:
+            return Computed(intent, None, failure)
+        except Exception as error:  # noqa: BLE001 - its words may hold values, so only its type is told
+            _LOG.error("intent %s failed with %s", intent.id, type(error).__name__)
+            return Computed(intent, None, EngineFailed("the question could not be answered; the fault is ours"))
+
+    def _compute(self, intent: IntentRow) -> Computed:
         with self.store.read() as tx:
             version = next(v for v in tx.agreements.versions(intent.agreement) if v.version == intent.version)
             agreement = document(version.document)
@@ -318,10 +347,7 @@ class Asking:
             name: Table(schema, tuple(self.lake.files(intent.agreement, name, pinned[name]["lake"])))
             for name, schema in library_schemas(agreement, artefacts, plan).items()
         }
-        try:
-            totals = self.engine.totals(plan, tables)
-        except EngineFailed as failure:
-            return Computed(intent, None, failure)
+        totals = self.engine.totals(plan, tables)
         self.fault("after-engine")
         return Computed(intent, releases.answer(question, totals, agreement, caps(agreement).shares[intent.party]))
 
@@ -330,17 +356,22 @@ class Asking:
 
         Raises:
             EngineFailed: the engine gave no answer; logged, the charge stays, and a retry may complete it.
+            Forbidden: the agreement was suspended or ended meanwhile; logged, the charge stays.
         """
         intent = computed.intent
-        if computed.answer is None:
-            with self.store.write() as tx:
-                self._log_intent(tx, Kind.FAILED, intent, {"intent": intent.id})
-                tx.answers.set_intent_state(intent.id, "failed")
-            raise computed.failure or EngineFailed("the engine gave no answer")
         self.fault("before-release-commit")
+        failure: ConcordatError | None = None
         with self.store.write() as tx:
             if tx.answers.release_of(intent.id) is None:
-                self._store(tx, intent, computed.answer)
+                failure = computed.failure or stopped(tx.agreements, intent.agreement)
+                if computed.answer is None or failure is not None:
+                    failure = failure or EngineFailed("the engine gave no answer")
+                    self._log_intent(tx, Kind.FAILED, intent, {"intent": intent.id, "code": failure.code})
+                    tx.answers.set_intent_state(intent.id, "failed")
+                else:
+                    self._store(tx, intent, computed.answer)
+        if failure is not None:
+            raise failure
         self.fault("after-release-commit")
         with self.store.read() as tx:
             held = tx.answers.release_of(intent.id)
@@ -351,11 +382,7 @@ class Asking:
 
     def _store(self, tx: Transaction, intent: IntentRow, answer: releases.Answer) -> None:
         release_id = self.new_id("release")
-        covered = {
-            name: [{"from": first, "to": last} for first, last in tx.answers.covered(intent.agreement, name)]
-            for name in json.loads(intent.pinned)
-        }
-        body = releases.body(release_id, intent, answer, json.loads(intent.pinned), covered)
+        body = releases.body(release_id, intent, answer, json.loads(intent.pinned))
         signed = body | {"signature": self.sign(body)}
         named = digest(signed)
         result = {"release": release_id, "intent": intent.id, "digest": named}
@@ -374,10 +401,13 @@ class Asking:
             found = [tx.answers.intent(intent) for intent in tx.answers.open_intents()]
         done = 0
         for intent in found:
-            computed = self.compute(intent) if intent is not None else None
-            if computed is not None and computed.answer is not None:
-                self.complete(computed)
+            if intent is None:
+                continue
+            try:
+                self.complete(self.compute(intent))
                 done += 1
+            except ConcordatError as error:
+                _LOG.warning("intent %s was not completed: %s", intent.id, error.code)
         return done
 
     def refused(
@@ -390,8 +420,7 @@ class Asking:
         """Log a refusal; with the request where it could be read, without its reason."""
         decision = getattr(error, "decision", None) or {}
         with self.store.write() as tx:
-            versions = tx.agreements.versions(agreement_id)
-            newest = versions[-1] if versions else None
+            newest = self._known(tx, agreement_id, caller)
             agreement = document(newest.document) if newest else None
             words = _words(tx, agreement)
             purpose: str | None = None
@@ -416,6 +445,12 @@ class Asking:
             )
 
     # --- parts
+
+    def _known(self, tx: Transaction, agreement_id: str, caller: Caller) -> VersionRow | None:
+        """Return the version that decides for a caller, or the newest that its party may know of."""
+        seen = seen_by(tx.agreements, agreement_id, self.broker, caller.party)
+        decides = deciding(tx.agreements, agreement_id, tx.agreements.versions(agreement_id), self.broker)
+        return decides if decides in seen else next(iter(reversed(seen)), None)
 
     def _case(
         self, tx: Transaction, caller: Caller, agreement_id: str, request: AggregateRequest, now: datetime
@@ -490,10 +525,11 @@ def _versions(tx: Transaction, case: _Case) -> dict[str, dict[str, Any]]:
     made = {}
     for name in datasets(case.plan):
         version = tx.answers.data_version(case.found.row.id, name)
-        made[name] = {"name": version.name, "lake": version.lake}
+        covered = [{"from": first, "to": last} for first, last in tx.answers.covered(case.found.row.id, name)]
+        made[name] = {"name": version.name, "lake": version.lake, "covered": covered}
     return made
 
 
 def _names(plan: EffectivePlan, versions: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Return the data version of each source, which is what a question's identity counts."""
-    return {source: versions[name]["name"] for name, source in datasets(plan).items()}
+    """Return the opaque data version of each dataset that a plan reads."""
+    return {name: versions[name]["name"] for name in datasets(plan)}

@@ -123,9 +123,12 @@ def log_request(request: AggregateRequest, agreement: Agreement, words: frozense
 
 
 _STRUCTURE = frozenset(
-    "grants purposes datasets privacy shares budget lifetime period bounds per_person group_by filter_by measure rows "
-    "link count persons sum mean".split()
-)
+    (
+        "grants", "purposes", "datasets", "privacy", "shares", "budget", "lifetime", "period", "bounds", "per_person",
+        "group_by", "filter_by", "measure", "rows", "link", "count", "persons", "sum", "mean",
+    )
+)  # fmt: skip
+"""Words of an agreement's own form that clause paths are made of."""
 
 
 def log_clauses(clauses: Iterable[str], agreement: Agreement, words: frozenset[str]) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from service.aggregates import release as shapes
-from service.aggregates.ports import Store
+from service.aggregates.ports import Store, Transaction
 from service.agreements.periods import current_period, period_start
-from service.agreements.standing import visible
+from service.agreements.standing import seen_by, stopped, visible
 from service.audit.entry import AgreementRef, Decision, Entry, Kind
 from service.audit.entry import Caller as EntryCaller
 from service.budget.caps import caps
@@ -36,6 +36,7 @@ class Reading:
         """
         caller.require(Role.ANALYST, Role.IG_LEAD)
         with self.store.read() as tx:
+            self._check_standing(tx, caller, agreement_id)
             held = tx.answers.release(release_id)
             latest = tx.log.latest_checkpoint()
         unseen = held is None or latest is None or held.log_index >= latest[0]
@@ -62,10 +63,19 @@ class Reading:
         """Return the caller's party's releases, the newest first, without their rows."""
         caller.require(Role.ANALYST, Role.IG_LEAD)
         with self.store.read() as tx:
+            self._check_standing(tx, caller, agreement_id)
             rows = tx.answers.releases(agreement_id, caller.party, limit, before)
             latest = tx.log.latest_checkpoint()
         size = latest[0] if latest else 0
         return [shapes.summary(json.loads(row.body), row.released_at) for row in rows if row.log_index < size]
+
+    def _check_standing(self, tx: Transaction, caller: Caller, agreement_id: str) -> None:
+        """Let a party read what was released to it, also after the agreement's period, unless it was stopped."""
+        if not seen_by(tx.agreements, agreement_id, self.broker, caller.party):
+            raise NotFound("there is no such release of your party")
+        failure = stopped(tx.agreements, agreement_id)
+        if failure is not None:
+            raise failure
 
     def budget(self, caller: Caller, agreement_id: str) -> dict[str, Any]:
         """Return caps, shares, what is spent and left, by whom, and when it renews.

@@ -75,15 +75,14 @@ def answer(question: Question, totals: Mapping[str, Sequence[int]], agreement: A
     )
 
 
-def body(release_id: str, intent: IntentRow, made: Answer, pinned: Mapping[str, Any], covered: Any) -> dict[str, Any]:
+def body(release_id: str, intent: IntentRow, made: Answer, pinned: Mapping[str, Any]) -> dict[str, Any]:
     """Return a release without its signature.
 
     Args:
         release_id: Its id.
         intent: The intent it answers; its charged entry's index goes with it.
         made: The answer.
-        pinned: The data version of each dataset read.
-        covered: The periods that suppliers declared as covered, by dataset.
+        pinned: The data version of each dataset read, with the periods that suppliers had declared as covered.
     """
     body: dict[str, Any] = {
         "id": release_id,
@@ -96,7 +95,7 @@ def body(release_id: str, intent: IntentRow, made: Answer, pinned: Mapping[str, 
         "rows": made.rows,
         "guarantee": made.guarantee,
         "bounded": made.bounded,
-        "covered": covered,
+        "covered": {name: version["covered"] for name, version in pinned.items()},
         "repeat": False,
         "audit": {"index": intent.charged_index},
     }
@@ -187,12 +186,12 @@ def guarantee(plan: EffectivePlan, made: Price, agreement: Agreement, share_rho:
 
 
 def preview(
-    question: Question, agreement: Agreement, caps: Caps, party: str, *, spent: int, repeat: bool
+    question: Question, agreement: Agreement, caps: Caps, party: str, *, remaining: int, repeat: bool
 ) -> dict[str, Any]:
     """Return what a question would cost, how wrong its answer may be, and what would remain."""
     plan, made = question.plan, question.price
     share, cost = caps.shares[party], 0 if repeat else made.rho_nano
-    left = share - spent - cost
+    left = remaining - cost
     delta = agreement.privacy.budget.delta_conversion
     affordable = left >= 0 and cost <= caps.requests[party]
     answer: dict[str, Any] = {
@@ -309,8 +308,7 @@ def _share(rho_nano: int, share_rho: int) -> str:
 
 def _plain(value: Decimal) -> str:
     """Write a decimal without trailing zeros; small ones as ``5e-8``."""
-    text = f"{value.normalize():f}" if value >= Decimal("1e-4") or value == 0 else f"{value.normalize():e}"
-    return text
+    return f"{value.normalize():f}" if value >= Decimal("1e-4") or value == 0 else f"{value.normalize():e}"
 
 
 def budget(
@@ -324,6 +322,9 @@ def budget(
     """Return caps, shares, what is spent and left, by whom, and when it renews.
 
     Args:
+        found: The agreement in force.
+        caps: Its caps.
+        period: Index of the current period.
         bounds: First day of this period and of the next.
         spent: For each unit, nano-rho over the lifetime, and in this period by party.
         sources: For each source touched, nano-rho spent on it by agreement.
@@ -340,7 +341,13 @@ def budget(
         "per_request": {"share": _plain(privacy.per_request.share)},
         **ledgers["person"],
         "ledgers": {name: ledger for name, ledger in ledgers.items() if name != "person"},
-        "sources": {source: {agreement: _rho(rho) for agreement, rho in by.items()} for source, by in sources.items()},
+        "sources": {
+            source: {
+                "here": _rho(by.get(found.row.id, 0)),
+                "under_other_agreements": _rho(sum(rho for name, rho in by.items() if name != found.row.id)),
+            }
+            for source, by in sources.items()
+        },
     }
 
 

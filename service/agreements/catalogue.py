@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from schemas.agreement import Agreement, Dataset
 from schemas.artefacts import Library
 from schemas.table_schema import Column
-from service.agreements.ports import Transaction
+from service.agreements.ports import Transaction, VersionRow
 from service.agreements.registry import Registry
-from service.agreements.standing import document, fully_signed, visible
+from service.agreements.standing import deciding, document, seen_by, visible
 from service.errors import NotFound
 from service.identity.caller import Caller
 from service.policy.decide import describe
@@ -44,8 +44,9 @@ class Catalogue:
         """Return the caller's agreements with their standing, without their documents."""
         made = []
         for row in tx.agreements.agreements():
-            if self._is_party(tx, caller, row.id):
-                status = self.registry.status(tx.agreements, row.id, self._deciding(tx, row.id), now)
+            versions = self._seen(tx, caller, row.id)
+            if versions:
+                status = self.registry.status(tx.agreements, row.id, self._chosen(tx, row.id, versions), now)
                 made.append({name: value for name, value in status.items() if name not in ("document", "signatures")})
         return made
 
@@ -55,11 +56,12 @@ class Catalogue:
         """Return one version with its document; the deciding one where ``version`` is None.
 
         Raises:
-            NotFound: there is none, or the caller's party is none of its parties.
+            NotFound: there is none, or none that names the caller's party.
         """
-        if not self._is_party(tx, caller, agreement_id):
+        versions = self._seen(tx, caller, agreement_id)
+        if not versions or version not in (None, *(row.version for row in versions)):
             raise NotFound("there is no such agreement")
-        chosen = self._deciding(tx, agreement_id) if version is None else version
+        chosen = self._chosen(tx, agreement_id, versions) if version is None else version
         return self.registry.status(tx.agreements, agreement_id, chosen, now)
 
     def datasets(
@@ -90,23 +92,23 @@ class Catalogue:
         agreements: list[str] = []
         supplied: set[tuple[str, str]] = set()
         for row in tx.agreements.agreements():
-            for version in tx.agreements.versions(row.id):
-                read = document(version.document)
-                if read.party(caller.party) is None:
+            completed = {item.version for item in tx.agreements.completions(row.id)}
+            for version in self._seen(tx, caller, row.id):
+                if completed and version.version not in completed:
                     continue
-                if row.id not in agreements:
-                    agreements.append(row.id)
-                supplied |= {(row.id, name) for name, entry in read.datasets.items() if entry.supplier == caller.party}
-        return tuple(agreements), tuple(sorted(supplied))
+                agreements.append(row.id)
+                if version.version in completed:
+                    datasets = document(version.document).datasets
+                    supplied |= {(row.id, name) for name, entry in datasets.items() if entry.supplier == caller.party}
+        return tuple(dict.fromkeys(agreements)), tuple(sorted(supplied))
 
-    def _is_party(self, tx: Transaction, caller: Caller, agreement_id: str) -> bool:
-        return any(document(row.document).party(caller.party) for row in tx.agreements.versions(agreement_id))
+    def _seen(self, tx: Transaction, caller: Caller, agreement_id: str) -> tuple[VersionRow, ...]:
+        return seen_by(tx.agreements, agreement_id, self.registry.broker, caller.party)
 
-    def _deciding(self, tx: Transaction, agreement_id: str) -> int | None:
-        versions = tx.agreements.versions(agreement_id)
-        broker = self.registry.broker
-        signed = [row.version for row in versions if fully_signed(tx.agreements, row, versions, broker)]
-        return signed[-1] if signed else None
+    def _chosen(self, tx: Transaction, agreement_id: str, versions: tuple[VersionRow, ...]) -> int:
+        """Return the deciding version where the party may know of it, else the newest that it may."""
+        decides = deciding(tx.agreements, agreement_id, tx.agreements.versions(agreement_id), self.registry.broker)
+        return decides.version if decides in versions and decides is not None else versions[-1].version
 
     def _dataset(
         self,

@@ -19,14 +19,19 @@ class PinnedKey:
 
 @dataclass(frozen=True, slots=True)
 class AgreementRow:
-    """An agreement over all its versions. ``anchor`` and ``every`` were fixed by version 1."""
+    """An agreement over all its versions.
+
+    Attributes:
+        anchor: First day of budget period 0, fixed by the first version that came into force.
+        period_floor: The latest period that was charged.
+        suspended_by: The suppliers that have suspended it.
+    """
 
     id: str
     anchor: str
-    every: str
     period_floor: int
-    suspended_at: str | None
     terminated_at: str | None
+    suspended_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,14 @@ class SignatureRow:
     jws: str
     thumbprint: str
     signed_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRow:
+    """That all required parties had signed a version; ``signers`` were fixed at that moment."""
+
+    version: int
+    signers: tuple[str, ...]
 
 
 class AgreementStore(Protocol):
@@ -93,8 +106,24 @@ class AgreementStore(Protocol):
         """Add a signature; one a party."""
         ...
 
-    def set_suspended(self, agreement: str, at: str | None) -> None:
-        """Suspend, or resume with None."""
+    def completions(self, agreement: str) -> list[CompletionRow]:
+        """Return the versions that every required party has signed, the oldest first."""
+        ...
+
+    def add_completion(self, agreement: str, row: CompletionRow, at: str) -> None:
+        """Record that a version was signed by all."""
+        ...
+
+    def set_anchor(self, agreement: str, anchor: str) -> None:
+        """Fix the first day of budget period 0."""
+        ...
+
+    def suspend(self, agreement: str, party: str, at: str) -> None:
+        """Suspend for a party; again changes nothing."""
+        ...
+
+    def resume(self, agreement: str, party: str) -> bool:
+        """Lift a party's suspension; False where there is none."""
         ...
 
     def set_terminated(self, agreement: str, at: str) -> None:

@@ -16,12 +16,13 @@ from schemas.jws import public_key, verify
 from service.agreements.ports import (
     AgreementRow,
     AgreementStore,
+    CompletionRow,
     PinnedKey,
     SignatureRow,
     Transaction,
     VersionRow,
 )
-from service.agreements.standing import document, fully_signed, required_signers, standing
+from service.agreements.standing import deciding, document, required_signers, standing
 from service.audit.entry import AgreementRef, Entry, Kind
 from service.audit.entry import Caller as EntryCaller
 from service.audit.entry import Decision as EntryDecision
@@ -63,14 +64,13 @@ class Registry:
             raise Forbidden("only a party of the agreement registers it", code="not_a_party")
         self._check_keys(tx.agreements, agreement)
         self._check_fit(agreement)
-        row = self._check_succession(tx.agreements, agreement)
+        row = self._check_succession(tx.agreements, caller, agreement)
         version = VersionRow(
             agreement.id, int(agreement.version), digest(value), canonical(value).decode(), timestamp(now)
         )
         if row is None:
-            budget = agreement.privacy.budget
-            every = value["privacy"]["budget"]["every"]
-            tx.agreements.add_agreement(AgreementRow(agreement.id, budget.from_.isoformat(), every, 0, None, None))
+            anchor = agreement.privacy.budget.from_.isoformat()
+            tx.agreements.add_agreement(AgreementRow(agreement.id, anchor, 0, None))
         for name in agreement.pins:
             if name in self.artefacts:
                 made = self.artefacts[name]
@@ -95,27 +95,25 @@ class Registry:
         if found:
             raise Malformed("the agreement does not fit the artefacts it pins", code="incoherent", findings=found)
 
-    def _check_succession(self, store: AgreementStore, agreement: Agreement) -> AgreementRow | None:
+    def _check_succession(self, store: AgreementStore, caller: Caller, agreement: Agreement) -> AgreementRow | None:
+        """Check that the version may follow those that are there; drafts that nobody put into force bind nobody."""
         row = store.agreement(agreement.id)
-        versions = store.versions(agreement.id) if row else []
-        newest = versions[-1].version if versions else 0
-        if int(agreement.version) != newest + 1:
+        if row is None:
+            return None  # the first version here may bear any number: it may have run elsewhere before
+        versions = store.versions(agreement.id)
+        before = deciding(store, agreement.id, versions, self.broker)
+        if before is not None and document(before.document).party(caller.party) is None:
+            raise Forbidden("only a party of the agreement in force registers its next version", code="not_a_party")
+        if int(agreement.version) != versions[-1].version + 1:
             raise Conflict(
-                f"the next version to register is {newest + 1}; versions are never changed",
+                f"the next version to register is {versions[-1].version + 1}; versions are never changed",
                 code="version_conflict",
             )
-        if row is None:
-            return None
         if row.terminated_at is not None:
             raise Conflict("the agreement has ended", code="agreement_terminated")
-        budget = agreement.privacy.budget
-        first = document(versions[0].document).privacy.budget
-        if budget.from_.isoformat() != row.anchor or budget.every != first.every:
-            raise Malformed(
-                "a new version restarts nothing",
-                code="anchor_moved",
-                findings=[Finding("anchor_moved", "privacy/budget/from", detail="fixed by version 1")],
-            )
+        if before is not None:
+            _check_carried_over(row, document(before.document), agreement)
+            _check_datasets_stay(store, versions, agreement)
         return row
 
     def sign(
@@ -131,11 +129,13 @@ class Registry:
         caller.require(Role.IG_LEAD, Role.STEWARD)
         versions = tx.agreements.versions(agreement_id)
         found = next((row for row in versions if row.version == version), None)
-        if found is None:
-            raise NotFound("there is no such version")
-        needed = required_signers(tx.agreements, found, versions, self.broker)
-        if caller.party not in needed:
-            raise Forbidden("only a party of the agreement signs it", code="not_a_party")
+        before = deciding(tx.agreements, agreement_id, versions, self.broker)
+        needed = required_signers(found, before) if found is not None else set()
+        if found is None or caller.party not in needed:
+            raise NotFound("there is no such version for your party to sign")
+        completed = tx.agreements.completions(agreement_id)
+        if completed and version <= completed[-1].version:
+            raise Conflict("a version from this one on was signed by all already", code="already_in_force")
         held = {row.party for row in tx.agreements.signatures(agreement_id, version)}
         if caller.party in held:
             raise Conflict("your party has signed this version", code="already_signed")
@@ -149,49 +149,55 @@ class Registry:
             raise Forbidden(error.detail, code="bad_signature") from None
         row = SignatureRow(caller.party, signature, key.thumbprint, timestamp(now))
         tx.agreements.add_signature(agreement_id, version, row)
-        self._log(tx, caller, Kind.SIGNED, found, now, {"thumbprint": key.thumbprint})
-        return sorted(needed - held - {caller.party})
+        unsigned = sorted(needed - held - {caller.party})
+        if not unsigned:
+            if before is None:
+                anchor = document(found.document).privacy.budget.from_.isoformat()
+                tx.agreements.set_anchor(agreement_id, anchor)
+            completion = CompletionRow(version, tuple(sorted(needed)))
+            tx.agreements.add_completion(agreement_id, completion, timestamp(now))
+        self._log(tx, caller, Kind.SIGNED, found, now, {"thumbprint": key.thumbprint, "complete": not unsigned})
+        return unsigned
 
     def suspend(self, tx: Transaction, caller: Caller, agreement_id: str, now: datetime) -> None:
-        """Stop an agreement at once; any supplier's IG lead may.
+        """Stop an agreement at once; any supplier's IG lead may, and its party alone lifts it.
 
         Raises:
-            NotFound: there is no such agreement.
+            NotFound: there is no such agreement in force for the caller's party.
             Forbidden: the caller's party supplies nothing under it.
         """
-        caller.require(Role.IG_LEAD)
-        version = self._newest(tx.agreements, agreement_id)
-        suppliers = {dataset.supplier for dataset in document(version.document).datasets.values()}
-        if caller.party not in suppliers:
-            raise Forbidden("only a supplier suspends an agreement", code="not_a_supplier")
-        tx.agreements.set_suspended(agreement_id, timestamp(now))
+        version = self._supplied(tx.agreements, caller, agreement_id)
+        tx.agreements.suspend(agreement_id, caller.party, timestamp(now))
         self._log(tx, caller, Kind.SUSPENDED, version, now, {})
 
     def resume(self, tx: Transaction, caller: Caller, agreement_id: str, now: datetime) -> None:
-        """Lift a suspension; again a supplier's IG lead."""
-        caller.require(Role.IG_LEAD)
-        version = self._newest(tx.agreements, agreement_id)
-        suppliers = {dataset.supplier for dataset in document(version.document).datasets.values()}
-        if caller.party not in suppliers:
-            raise Forbidden("only a supplier resumes an agreement", code="not_a_supplier")
-        tx.agreements.set_suspended(agreement_id, None)
+        """Lift the caller's party's suspension; others' stay.
+
+        Raises:
+            Conflict: ``not_suspended``: the caller's party has not suspended it.
+        """
+        version = self._supplied(tx.agreements, caller, agreement_id)
+        if not tx.agreements.resume(agreement_id, caller.party):
+            raise Conflict("your party has not suspended the agreement", code="not_suspended")
         self._log(tx, caller, Kind.RESUMED, version, now, {})
 
     def terminate(self, tx: Transaction, caller: Caller, agreement_id: str, confirmation: str, now: datetime) -> None:
         """End an agreement for good, on a supplier's signed confirmation. Nothing is answered or taken after it.
 
         Args:
+            tx: An open write transaction.
+            caller: An IG lead of a supplier.
+            agreement_id: The agreement.
             confirmation: Detached JWS of the caller's party over ``termination_payload``.
+            now: The time.
 
         Raises:
             Forbidden: no supplier, or ``bad_signature``.
         """
-        caller.require(Role.IG_LEAD)
-        version = self._newest(tx.agreements, agreement_id)
-        suppliers = {dataset.supplier for dataset in document(version.document).datasets.values()}
+        version = self._supplied(tx.agreements, caller, agreement_id)
         key = tx.agreements.pinned_key(caller.party)
-        if caller.party not in suppliers or key is None:
-            raise Forbidden("only a supplier ends an agreement", code="not_a_supplier")
+        if key is None:
+            raise Forbidden(f"{caller.party} is not enrolled with this broker", code="party_not_enrolled")
         payload = termination_payload(agreement_id, version.digest, self.broker)
         try:
             verify(payload, confirmation, public_key(json.loads(key.jwk)), typ=TERMINATION_TYPE)
@@ -211,11 +217,12 @@ class Registry:
         found = next((v for v in reversed(versions) if version in (None, v.version)), None)
         if row is None or found is None:
             raise NotFound("there is no such agreement or version")
-        signed = fully_signed(store, found, versions, self.broker)
-        newest_signed = next((v for v in reversed(versions) if fully_signed(store, v, versions, self.broker)), None)
-        state = standing(row, document(found.document), now.date(), signed=signed)
-        superseded = state.in_force and newest_signed is not None and newest_signed.version != found.version
+        decides = deciding(store, agreement_id, versions, self.broker)
+        completed = {item.version: item.signers for item in store.completions(agreement_id)}
+        state = standing(row, document(found.document), now.date(), signed=found.version in completed)
+        superseded = state.in_force and (decides is None or decides.version != found.version)
         held = store.signatures(agreement_id, found.version)
+        needed = completed.get(found.version) or required_signers(found, decides)
         return {
             "id": agreement_id,
             "version": str(found.version),
@@ -226,16 +233,19 @@ class Registry:
             "signatures": [
                 {"party": s.party, "key": s.thumbprint, "signed": s.signed_at, "signature": s.jws} for s in held
             ],
-            "unsigned": sorted(required_signers(store, found, versions, self.broker) - {s.party for s in held}),
+            "unsigned": sorted(set(needed) - {s.party for s in held}),
             "document": json.loads(found.document),
         }
 
-    def _newest(self, store: AgreementStore, agreement_id: str) -> VersionRow:
-        versions = store.versions(agreement_id)
-        if not versions:
+    def _supplied(self, store: AgreementStore, caller: Caller, agreement_id: str) -> VersionRow:
+        """Return the deciding version, to an IG lead of one of its suppliers."""
+        caller.require(Role.IG_LEAD)
+        version = deciding(store, agreement_id, store.versions(agreement_id), self.broker)
+        if version is None or document(version.document).party(caller.party) is None:
             raise NotFound("there is no such agreement")
-        signed = [v for v in versions if fully_signed(store, v, versions, self.broker)]
-        return (signed or versions)[-1]
+        if caller.party not in {dataset.supplier for dataset in document(version.document).datasets.values()}:
+            raise Forbidden("only a supplier suspends, resumes or ends an agreement", code="not_a_supplier")
+        return version
 
     def _log(
         self,
@@ -257,6 +267,38 @@ class Registry:
                 result=result,
             )
         )
+
+
+def _check_carried_over(row: AgreementRow, before: Agreement, agreement: Agreement) -> None:
+    """Check that a new version moves neither the budget's anchor nor its period."""
+    budget = agreement.privacy.budget
+    if budget.from_.isoformat() != row.anchor or budget.every != before.privacy.budget.every:
+        raise Malformed(
+            "a new version restarts nothing",
+            code="anchor_moved",
+            findings=[Finding("anchor_moved", "privacy/budget/from", detail="fixed by the first version in force")],
+        )
+
+
+def _check_datasets_stay(store: AgreementStore, versions: list[VersionRow], agreement: Agreement) -> None:
+    """Check that no dataset's name passes to another supplier or another kind of data."""
+    completed = {item.version for item in store.completions(agreement.id)}
+    for row in versions:
+        if row.version not in completed:
+            continue
+        for name, held in document(row.document).datasets.items():
+            new = agreement.datasets.get(name)
+            if new is not None and (new.supplier, _kind(new.schema_)) != (held.supplier, _kind(held.schema_)):
+                words = "the name belonged to another supplier or kind of data; take a new name"
+                raise Malformed(
+                    "a dataset's name keeps its supplier and its data",
+                    code="dataset_moved",
+                    findings=[Finding("dataset_moved", f"datasets/{name}", detail=words)],
+                )
+
+
+def _kind(schema: str) -> str:
+    return schema.split("/", maxsplit=1)[0]
 
 
 TERMINATION_TYPE = "concordat-agreement-termination+jws"

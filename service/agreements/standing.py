@@ -64,20 +64,29 @@ def signature_holds(jws: str, jwk: str, text: str, broker: str) -> bool:
     return True
 
 
-def required_signers(store: AgreementStore, version: VersionRow, versions: list[VersionRow], broker: str) -> set[str]:
-    """Return who must sign: every party of this version and of the one in force before it."""
+def deciding(store: AgreementStore, agreement: str, versions: list[VersionRow], broker: str) -> VersionRow | None:
+    """Return the version that decides: the newest that every required party has signed; None where there is none.
+
+    Which parties were required was fixed when the last of them signed; their signatures are checked again here.
+    """
+    by_number = {row.version: row for row in versions}
+    for completion in reversed(store.completions(agreement)):
+        version = by_number.get(completion.version)
+        if version is None:
+            continue
+        held = {row.party: row for row in store.signatures(agreement, completion.version)}
+        if all(party in held and _holds(store, held[party], version, broker) for party in completion.signers):
+            return version
+        return None  # a signature that no longer holds puts no older version back into force
+    return None
+
+
+def required_signers(version: VersionRow, before: VersionRow | None) -> set[str]:
+    """Return who must sign a version: every party of it and of the version in force before it."""
     needed = {party.id for party in document(version.document).parties}
-    for earlier in reversed([row for row in versions if row.version < version.version]):
-        if fully_signed(store, earlier, versions, broker):
-            return needed | {party.id for party in document(earlier.document).parties}
+    if before is not None:
+        needed |= {party.id for party in document(before.document).parties}
     return needed
-
-
-def fully_signed(store: AgreementStore, version: VersionRow, versions: list[VersionRow], broker: str) -> bool:
-    """Whether every required party has signed this version with a key that was pinned for it."""
-    held = {row.party: row for row in store.signatures(version.agreement, version.version)}
-    needed = required_signers(store, version, versions, broker)
-    return all(party in held and _holds(store, held[party], version, broker) for party in needed)
 
 
 def _holds(store: AgreementStore, row: SignatureRow, version: VersionRow, broker: str) -> bool:
@@ -127,19 +136,16 @@ def _library(items: tuple[tuple[str, Artefact], ...]) -> Library:
 
 def standing(row: AgreementRow, agreement: Agreement, today: date, *, signed: bool) -> Standing:
     """Return whether a version is in force today, by its document and the agreement's state. Pure."""
-    if row.terminated_at is not None:
-        return Standing("agreement_terminated", "the agreement has ended")
-    if row.suspended_at is not None:
-        return Standing("agreement_suspended", "the agreement is suspended")
-    if not signed:
-        return Standing("agreement_not_signed", "not every party has signed this version")
-    if today < agreement.period.start:
-        return Standing("agreement_not_started", f"the agreement starts on {agreement.period.start}")
-    if today > agreement.period.end:
-        return Standing("agreement_expired", f"the agreement ended on {agreement.period.end}")
-    if today > agreement.period.review_by:
-        return Standing("agreement_review_overdue", f"the agreement was to be reviewed by {agreement.period.review_by}")
-    return IN_FORCE
+    period = agreement.period
+    checks = (
+        (row.terminated_at is not None, "agreement_terminated", "the agreement has ended"),
+        (bool(row.suspended_by), "agreement_suspended", "the agreement is suspended"),
+        (not signed, "agreement_not_signed", "not every party has signed this version"),
+        (today < period.start, "agreement_not_started", f"the agreement starts on {period.start}"),
+        (today > period.end, "agreement_expired", f"the agreement ended on {period.end}"),
+        (today > period.review_by, "agreement_review_overdue", f"it was to be reviewed by {period.review_by}"),
+    )
+    return next((Standing(code, words) for failed, code, words in checks if failed), IN_FORCE)
 
 
 def current(store: AgreementStore, agreement_id: str, today: date, broker: str) -> Current:
@@ -153,23 +159,28 @@ def current(store: AgreementStore, agreement_id: str, today: date, broker: str) 
     if row is None:
         raise NotFound("there is no such agreement")
     versions = store.versions(agreement_id)
-    signed = next((v for v in reversed(versions) if fully_signed(store, v, versions, broker)), None)
+    signed = deciding(store, agreement_id, versions, broker)
     chosen = signed or versions[-1]
     agreement = document(chosen.document)
     found = standing(row, agreement, today, signed=signed is not None)
     if not found.in_force:
-        raise Forbidden(
-            found.words,
-            code=found.code,
-            decision={
-                "outcome": "refused",
-                "code": found.code,
-                "clauses": ["period"],
-                "reasons": [{"clause": "period", "words": found.words}],
-                "weighed": [],
-            },
-        )
+        raise out_of_force(found)
     return Current(row, chosen.version, chosen.digest, agreement, library(store, agreement))
+
+
+def out_of_force(found: Standing) -> Forbidden:
+    """Return the refusal of an agreement that is not in force, with its decision."""
+    return Forbidden(
+        found.words,
+        code=found.code,
+        decision={
+            "outcome": "refused",
+            "code": found.code,
+            "clauses": ["period"],
+            "reasons": [{"clause": "period", "words": found.words}],
+            "weighed": [],
+        },
+    )
 
 
 def visible(store: AgreementStore, agreement_id: str, today: date, broker: str, party: str) -> Current:
@@ -179,10 +190,32 @@ def visible(store: AgreementStore, agreement_id: str, today: date, broker: str, 
         NotFound: there is no such agreement, or the party is none of its parties.
         Forbidden: with the code of why none is in force.
     """
-    versions = store.versions(agreement_id)
-    if not any(document(row.document).party(party) for row in versions):
+    if not seen_by(store, agreement_id, broker, party):
         raise NotFound("there is no such agreement")
     found = current(store, agreement_id, today, broker)
     if found.agreement.party(party) is None:
         raise NotFound("there is no such agreement")
     return found
+
+
+def seen_by(store: AgreementStore, agreement_id: str, broker: str, party: str) -> tuple[VersionRow, ...]:
+    """Return the versions that a party may know of: those that name it among their parties.
+
+    Once a version is in force, drafts before it, and drafts by others than its parties, are nobody's.
+    """
+    versions = store.versions(agreement_id)
+    signed = deciding(store, agreement_id, versions, broker)
+    if signed is not None and document(signed.document).party(party) is None:
+        completed = {row.version for row in store.completions(agreement_id)}
+        versions = [row for row in versions if row.version in completed or row.version > signed.version]
+    return tuple(row for row in versions if document(row.document).party(party) is not None)
+
+
+def stopped(store: AgreementStore, agreement_id: str) -> Forbidden | None:
+    """Return the refusal of an agreement that was suspended or has ended since a question was charged."""
+    row = store.agreement(agreement_id)
+    if row is None or row.terminated_at is not None:
+        return out_of_force(Standing("agreement_terminated", "the agreement has ended"))
+    if row.suspended_by:
+        return out_of_force(Standing("agreement_suspended", "the agreement is suspended"))
+    return None

@@ -14,12 +14,14 @@ from fastapi.responses import JSONResponse, Response
 from schemas.errors import DocumentError
 from schemas.request import AggregateRequest, parse
 from service.aggregates.asking import Ready
-from service.api import bodies, problems, tables
+from service.api import bodies, logged, problems, tables
 from service.api.broker import Broker, of
 from service.errors import ConcordatError, Malformed, Unsupported
 from service.identity.caller import Caller
 
 router = APIRouter(prefix="/v1/agreements/{agreement}", tags=["aggregates"])
+_MAX_QUESTION = 64 * 1024
+"""A question, and so its entry in the log, is small."""
 _BODY = {
     "requestBody": {
         "required": True,
@@ -41,7 +43,7 @@ _KEY = {
 async def _request(request: Request, broker: Broker, caller: Caller, agreement: str) -> AggregateRequest:
     """Read the request; a malformed one is logged before it is refused."""
     try:
-        _, value = await bodies.read_json(request, broker.settings.max_request_bytes)
+        _, value = await bodies.read_json(request, min(_MAX_QUESTION, broker.settings.max_request_bytes))
         return parse(value)
     except (DocumentError, ConcordatError) as error:
         ours = problems.malformed(error) if isinstance(error, DocumentError) else error
@@ -69,7 +71,8 @@ async def ask(agreement: str, request: Request, broker: Annotated[Broker, Depend
     caller = await run_in_threadpool(broker.caller, request)
     accept = tables.accepted(request.headers.get("accept"))
     if accept is None:
-        raise Unsupported("accept application/json, text/csv or application/vnd.apache.arrow.stream")
+        with logged.refusals(broker, caller, "ask", agreement):
+            raise Unsupported("accept application/json, text/csv or application/vnd.apache.arrow.stream")
     asked = await _request(request, broker, caller, agreement)
     try:
         key = bodies.idempotency_key(request)
@@ -101,7 +104,8 @@ def releases(
 ) -> dict[str, Any]:
     """The caller's party's releases, the newest first; go on with ``before`` the last id."""
     caller = broker.caller(request)
-    return {"releases": broker.reading.releases(caller, agreement, limit, before)}
+    with logged.read(broker, caller, "releases", agreement):
+        return {"releases": broker.reading.releases(caller, agreement, limit, before)}
 
 
 @router.get("/releases/{release}", summary="One released answer")
@@ -111,11 +115,14 @@ def release(agreement: str, release: str, request: Request, broker: Annotated[Br
     accept = tables.accepted(request.headers.get("accept"))
     if accept is None:
         raise Unsupported("accept application/json, text/csv or application/vnd.apache.arrow.stream")
-    return tables.response(broker.reading.release(caller, agreement, release), accept)
+    with logged.refusals(broker, caller, "release", agreement):
+        body = broker.reading.release(caller, agreement, release)
+    return tables.response(body, accept)
 
 
 @router.get("/budget", summary="The privacy budget")
 def budget(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
     """Caps, shares, what is spent and left, by whom, and when it renews."""
     caller = broker.caller(request)
-    return broker.reading.budget(caller, agreement)
+    with logged.read(broker, caller, "budget", agreement):
+        return broker.reading.budget(caller, agreement)

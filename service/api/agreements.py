@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from schemas import agreement as documents
-from service.api import bodies
+from service.api import bodies, logged
 from service.api.broker import Broker, of
 from service.errors import Malformed, Unsupported
 
 router = APIRouter(prefix="/v1/agreements", tags=["agreements"])
+VersionNumber = Annotated[int, Path(ge=1, le=999_999)]
 _MEDIA = {"application/json": "application/json", "application/yaml": "application/yaml",
           "text/yaml": "application/yaml", "application/x-yaml": "application/yaml"}  # fmt: skip
 _BODY = {"requestBody": {"required": True, "content": {
@@ -39,12 +40,13 @@ async def register(request: Request, broker: Annotated[Broker, Depends(of)]) -> 
     kind = _MEDIA.get(bodies.media_type(request))
     if kind is None:
         raise Unsupported("send application/yaml or application/json")
-    value = documents.load(await bodies.read(request, broker.settings.max_request_bytes), kind)
+    body = await bodies.read(request, broker.settings.max_request_bytes)
 
     def work() -> dict[str, Any]:
+        value = documents.load(body, kind)
         agreement = documents.parse(value)
         now = broker.clock()
-        with broker.store.write() as tx:
+        with logged.refusals(broker, caller, "register", agreement.id), broker.store.write() as tx:
             broker.registry.register(tx, caller, value, agreement, now)
             return broker.registry.status(tx.agreements, agreement.id, int(agreement.version), now)
 
@@ -56,7 +58,7 @@ async def register(request: Request, broker: Annotated[Broker, Depends(of)]) -> 
 def agreements(request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
     """The agreements that the caller's party is a party of."""
     caller = broker.caller(request)
-    with broker.store.read() as tx:
+    with logged.read(broker, caller, "agreements"), broker.store.read() as tx:
         return {"agreements": broker.catalogue.agreements(tx, caller, broker.clock())}
 
 
@@ -64,15 +66,17 @@ def agreements(request: Request, broker: Annotated[Broker, Depends(of)]) -> dict
 def agreement(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
     """The newest version in force, or the newest one where none is; with its signatures and standing."""
     caller = broker.caller(request)
-    with broker.store.read() as tx:
+    with logged.read(broker, caller, "agreement", agreement), broker.store.read() as tx:
         return broker.catalogue.agreement(tx, caller, agreement, None, broker.clock())
 
 
 @router.get("/{agreement}/versions/{version}", summary="One version")
-def version(agreement: str, version: int, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
+def version(
+    agreement: str, version: VersionNumber, request: Request, broker: Annotated[Broker, Depends(of)]
+) -> dict[str, Any]:
     """One version, in force or not."""
     caller = broker.caller(request)
-    with broker.store.read() as tx:
+    with logged.read(broker, caller, "agreement", agreement), broker.store.read() as tx:
         return broker.catalogue.agreement(tx, caller, agreement, version, broker.clock())
 
 
@@ -82,13 +86,15 @@ def version(agreement: str, version: int, request: Request, broker: Annotated[Br
     summary="Sign a version",
     openapi_extra=_json_body(signature={"type": "string", "description": "detached JWS (EdDSA)"}),
 )
-async def sign(agreement: str, version: int, request: Request, broker: Annotated[Broker, Depends(of)]) -> JSONResponse:
+async def sign(
+    agreement: str, version: VersionNumber, request: Request, broker: Annotated[Broker, Depends(of)]
+) -> JSONResponse:
     """Take the caller's party's detached JWS over a version."""
     caller = await run_in_threadpool(broker.caller, request)
     signature = await _text_member(request, broker, "signature")
 
     def work() -> dict[str, Any]:
-        with broker.store.write() as tx:
+        with logged.refusals(broker, caller, "sign", agreement), broker.store.write() as tx:
             unsigned = broker.registry.sign(tx, caller, agreement, version, signature, broker.clock())
         return {"party": caller.party, "version": str(version), "unsigned": unsigned}
 
@@ -99,7 +105,7 @@ async def sign(agreement: str, version: int, request: Request, broker: Annotated
 def suspend(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
     """Stop an agreement at once; any supplier's IG lead may."""
     caller = broker.caller(request)
-    with broker.store.write() as tx:
+    with logged.refusals(broker, caller, "suspend", agreement), broker.store.write() as tx:
         broker.registry.suspend(tx, caller, agreement, broker.clock())
     return {"agreement": agreement, "standing": "agreement_suspended"}
 
@@ -108,7 +114,7 @@ def suspend(agreement: str, request: Request, broker: Annotated[Broker, Depends(
 def resume(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
     """Lift a suspension; a supplier's IG lead may."""
     caller = broker.caller(request)
-    with broker.store.write() as tx:
+    with logged.refusals(broker, caller, "resume", agreement), broker.store.write() as tx:
         broker.registry.resume(tx, caller, agreement, broker.clock())
     return {"agreement": agreement, "standing": "resumed"}
 
@@ -124,7 +130,7 @@ async def terminate(agreement: str, request: Request, broker: Annotated[Broker, 
     confirmation = await _text_member(request, broker, "confirmation")
 
     def work() -> dict[str, Any]:
-        with broker.store.write() as tx:
+        with logged.refusals(broker, caller, "terminate", agreement), broker.store.write() as tx:
             broker.registry.terminate(tx, caller, agreement, confirmation, broker.clock())
         return {"agreement": agreement, "standing": "agreement_terminated"}
 
@@ -135,7 +141,7 @@ async def terminate(agreement: str, request: Request, broker: Annotated[Broker, 
 def datasets(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
     """The datasets and what the caller may do with each."""
     caller = broker.caller(request)
-    with broker.store.read() as tx:
+    with logged.read(broker, caller, "catalogue", agreement), broker.store.read() as tx:
         return {"datasets": broker.catalogue.datasets(tx, caller, agreement, broker.clock())}
 
 
@@ -143,7 +149,7 @@ def datasets(agreement: str, request: Request, broker: Annotated[Broker, Depends
 def dataset(agreement: str, dataset: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
     """A dataset's fields, code lists, periods covered, and what the caller may do with it."""
     caller = broker.caller(request)
-    with broker.store.read() as tx:
+    with logged.read(broker, caller, "catalogue", agreement), broker.store.read() as tx:
         return broker.catalogue.dataset(tx, caller, agreement, dataset, broker.clock())
 
 

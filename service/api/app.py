@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import anyio
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import Response
 from prometheus_client import Counter
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import aggregates, agreements, audit, extracts, health, problems, sign_in
 from service.api.broker import Broker
@@ -42,7 +43,10 @@ def create(broker: Broker | None, version: str) -> FastAPI:
     for part in (sign_in, agreements, extracts, aggregates, audit, health):
         app.include_router(part.router)
     if broker is not None:
-        _count(app, broker)
+        counter = Counter(
+            "concordat_requests", "Requests by route and status", ["route", "status"], registry=broker.metrics
+        )
+        app.add_middleware(_Outermost, requests=counter)
     return app
 
 
@@ -65,16 +69,35 @@ async def _checkpoints(broker: Broker) -> None:
         await run_in_threadpool(broker.log.checkpoint_now, broker.clock())
 
 
-def _count(app: FastAPI, broker: Broker) -> None:
-    requests = Counter(
-        "concordat_requests", "Requests by route and status", ["route", "status"], registry=broker.metrics
-    )
+class _Outermost:
+    """Headers, counts, and a plain answer to every unexpected error, whose words go nowhere."""
 
-    @app.middleware("http")
-    async def _headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
-        route = getattr(request.scope.get("route"), "path", "none")
-        requests.labels(route, str(response.status_code)).inc()
-        response.headers.setdefault("Cache-Control", "no-store")
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        return response
+    def __init__(self, app: ASGIApp, requests: Counter) -> None:
+        self._app = app
+        self._requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except Exception as error:  # noqa: BLE001 - told by type and place; see problems.unexpected
+            response = problems.unexpected(error, getattr(scope.get("route"), "path", "none"))
+            if status == 0:
+                await response(scope, receive, answer)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            self._requests.labels(route, str(status)).inc()

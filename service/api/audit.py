@@ -7,14 +7,16 @@ import io
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 
+from service.api import logged
 from service.api.broker import Broker, of
 from service.audit.ports import SearchTerms
 from service.identity.caller import Caller
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
+Index = Annotated[int, Path(ge=0, le=2**53)]
 _TIME = r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?Z?)?$"
 _COLUMNS = ("n", "time", "kind", "client", "party", "role", "agreement", "version", "purpose", "reason",
             "dataset", "outcome", "code", "rho_nano", "period", "release")  # fmt: skip
@@ -56,7 +58,8 @@ def entries(
         broker, caller, first=first, limit=limit, party=party, agreement=agreement, dataset=dataset, purpose=purpose,
         kind=kind, outcome=outcome, since=since, until=until,
     )  # fmt: skip
-    page = broker.log.search(terms)
+    with logged.read(broker, caller, "log"):
+        page = broker.log.search(terms)
     accept = request.headers.get("accept", "")
     if "text/csv" in accept:
         return Response(_csv(page["entries"]), media_type="text/csv; charset=utf-8", headers=_next(page))
@@ -71,15 +74,16 @@ def _next(page: dict[str, Any]) -> dict[str, str]:
 
 
 @router.get("/entries/{n}", summary="One entry")
-def entry(n: int, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
+def entry(n: Index, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
     """One entry that the caller's party may see."""
     caller = broker.caller(request)
-    return broker.log.entry(n, _terms(broker, caller))
+    with logged.read(broker, caller, "log entry"):
+        return broker.log.entry(n, _terms(broker, caller))
 
 
 @router.get("/entries/{n}/proof", summary="Inclusion proof")
 def proof(
-    n: int,
+    n: Index,
     request: Request,
     broker: Annotated[Broker, Depends(of)],
     size: Annotated[int | None, Query(ge=1, le=2**53)] = None,
@@ -111,7 +115,8 @@ def checkpoint(broker: Annotated[Broker, Depends(of)]) -> PlainTextResponse:
 def export(request: Request, broker: Annotated[Broker, Depends(of)]) -> StreamingResponse:
     """NDJSON: the checkpoint, then each entry, or its leaf alone where it is not the caller's to read."""
     caller = broker.caller(request)
-    return StreamingResponse(broker.log.export(_terms(broker, caller)), media_type="application/x-ndjson")
+    with logged.read(broker, caller, "log export"):
+        return StreamingResponse(broker.log.export(_terms(broker, caller)), media_type="application/x-ndjson")
 
 
 def _csv(items: list[dict[str, Any]]) -> str:

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 from fastapi import Request
 
 from schemas import strict_json
 from service.errors import Malformed, TooLarge, Unsupported
+
+_SILENCE_SECONDS = 60
+
+
+async def lively(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Pass a body on, giving up on a sender that falls silent.
+
+    Raises:
+        Malformed: ``body_stalled``.
+    """
+    while True:
+        try:
+            with anyio.fail_after(_SILENCE_SECONDS):
+                piece = await anext(body)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise Malformed("nothing of the body came for a minute; send it again", code="body_stalled") from None
+        yield piece
 
 
 async def read(request: Request, limit: int) -> bytes:
@@ -18,7 +39,7 @@ async def read(request: Request, limit: int) -> bytes:
     """
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    async for chunk in lively(request.stream()):
         size += len(chunk)
         if size > limit:
             raise TooLarge(f"the body is larger than {limit} bytes")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-import anyio
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
-from service.api import bodies
+from service.api import bodies, logged
 from service.api.broker import Broker, of
-from service.errors import Malformed
 from service.intake.media import MEDIA_TYPES
 from service.intake.service import Delivery
 
@@ -23,7 +20,6 @@ _BODY = {
         "content": {media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA_TYPES},
     }
 }
-_SILENCE_SECONDS = 60
 
 
 @router.post("", status_code=201, summary="Push an extract", openapi_extra=_BODY)
@@ -56,25 +52,8 @@ async def push(
         content_encoding=request.headers.get("content-encoding"),
         agreement_digest=concordat_agreement_digest,
     )
-    receipt = await broker.intake.push(caller, delivery, _lively(request.stream()))
+    receipt = await broker.intake.push(caller, delivery, bodies.lively(request.stream()))
     return JSONResponse(receipt, 201)
-
-
-async def _lively(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Pass a body on, giving up on a sender that falls silent.
-
-    Raises:
-        Malformed: ``body_stalled``.
-    """
-    while True:
-        try:
-            with anyio.fail_after(_SILENCE_SECONDS):
-                piece = await anext(body)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            raise Malformed("nothing of the body came for a minute; send it again", code="body_stalled") from None
-        yield piece
 
 
 @router.get("", summary="My extracts")
@@ -88,7 +67,8 @@ def extracts(
 ) -> dict[str, Any]:
     """The caller's party's extracts, the newest first; go on with ``before`` the last id."""
     caller = broker.caller(request)
-    return {"extracts": broker.intake.listed(caller, agreement, dataset, limit, before)}
+    with logged.read(broker, caller, "extracts", agreement):
+        return {"extracts": broker.intake.listed(caller, agreement, dataset, limit, before)}
 
 
 @router.get("/{extract}", summary="One of my extracts")
@@ -96,7 +76,9 @@ def extract(
     agreement: str, dataset: str, extract: str, request: Request, broker: Annotated[Broker, Depends(of)]
 ) -> dict[str, Any]:
     """One extract of the caller's party, with its receipt."""
-    return broker.intake.one(broker.caller(request), agreement, dataset, extract)
+    caller = broker.caller(request)
+    with logged.read(broker, caller, "extract", agreement):
+        return broker.intake.one(caller, agreement, dataset, extract)
 
 
 @router.delete("/{extract}", summary="Withdraw")
@@ -104,4 +86,6 @@ def withdraw(
     agreement: str, dataset: str, extract: str, request: Request, broker: Annotated[Broker, Depends(of)]
 ) -> dict[str, Any]:
     """Take an extract of the caller's own out of the dataset: a signed receipt."""
-    return broker.intake.withdraw(broker.caller(request), agreement, dataset, extract)
+    caller = broker.caller(request)
+    with logged.refusals(broker, caller, "withdraw", agreement):
+        return broker.intake.withdraw(caller, agreement, dataset, extract)

@@ -108,12 +108,15 @@ def install(app: FastAPI) -> None:
         code = codes.get(error.status_code, "http_error")
         return problem(error.status_code, "Not possible", code, "there is nothing at this address for this method")
 
-    @app.exception_handler(Exception)
-    async def _bug(request: Request, error: Exception) -> JSONResponse:
-        # The error's own words may hold anything; only its type and place are logged.
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "unknown"
-        _LOG.error("unexpected %s at %s in %s", type(error).__name__, where, request.scope.get("route"))
-        return problem(500, "Something went wrong", "internal_error", "the fault is ours; it was noted")
+
+def unexpected(error: Exception, path: str) -> JSONResponse:
+    """Return the problem of a fault of ours, and note its type and place.
+
+    The error's own words may hold anything, cells among them, so nobody is told them: neither caller nor log.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "unknown"
+    _LOG.error("unexpected %s at %s in %s", type(error).__name__, where, path)
+    return problem(500, "Something went wrong", "internal_error", "the fault is ours; it was noted")

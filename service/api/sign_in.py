@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import JSONResponse
 
+from service.api import logged
 from service.api.broker import Broker, of
 from service.errors import Unauthenticated
 from service.identity.assertions import ASSERTION_TYPE
@@ -58,7 +59,7 @@ def keys(broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
 def me(request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
     """The caller's client, party, roles and agreements."""
     caller = broker.caller(request)
-    with broker.store.read() as tx:
+    with logged.read(broker, caller, "me"), broker.store.read() as tx:
         agreements = broker.catalogue.agreements(tx, caller, broker.clock())
     return {
         "client": caller.client,

@@ -103,9 +103,7 @@ def parse_verifier_key(vkey: str) -> VerifierKey:
     except ValueError as error:
         raise CheckpointError("the verifier key is not name+id+base64", code="key_malformed") from error
     if key[:1] != ED25519 or hex_id != parsed.key_id.hex():
-        raise CheckpointError(
-            "the verifier key's type or id is not that of its Ed25519 key", code="key_malformed"
-        )
+        raise CheckpointError("the verifier key's type or id is not that of its Ed25519 key", code="key_malformed")
     return parsed
 
 
@@ -136,9 +134,7 @@ def sign_checkpoint(origin: str, size: int, root: bytes, private_key: Ed25519Pri
         CheckpointError: ``checkpoint_malformed`` or ``key_malformed``.
     """
     if len(root) != ROOT_SIZE or not _SIZE.match(str(size)):
-        raise CheckpointError(
-            "a checkpoint holds a size from 0 and a 32-byte root", code="checkpoint_malformed"
-        )
+        raise CheckpointError("a checkpoint holds a size from 0 and a 32-byte root", code="checkpoint_malformed")
     return sign_note(f"{origin}\n{size}\n{base64.b64encode(root).decode()}\n", origin, private_key)
 
 
@@ -181,14 +177,10 @@ def verify_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
         try:
             key.public_key.verify(signature, text.encode())
         except InvalidSignature as error:
-            raise CheckpointError(
-                f"the signature of {key.name} is wrong", code="signature_invalid"
-            ) from error
+            raise CheckpointError(f"the signature of {key.name} is wrong", code="signature_invalid") from error
     checkpoint = _parse_body(text)
     if checkpoint.origin != key.name:
-        raise CheckpointError(
-            f"the checkpoint is of another log than {key.name}", code="checkpoint_malformed"
-        )
+        raise CheckpointError(f"the checkpoint is of another log than {key.name}", code="checkpoint_malformed")
     return checkpoint
 
 
@@ -199,9 +191,7 @@ def _parse_signature(line: str) -> Signature:
     except ValueError as error:
         raise CheckpointError("a signature is not base64", code="note_malformed") from error
     if not line.startswith(_SIGNATURE_START) or not _is_name(name) or len(blob) <= KEY_ID_SIZE:
-        raise CheckpointError(
-            "a signature line is not a dash, a key name and a signature", code="note_malformed"
-        )
+        raise CheckpointError("a signature line is not a dash, a key name and a signature", code="note_malformed")
     return Signature(name, blob[:KEY_ID_SIZE], blob[KEY_ID_SIZE:])
 
 
@@ -215,9 +205,7 @@ def _parse_body(text: str) -> Checkpoint:
     except ValueError as error:
         raise CheckpointError("the root is not base64", code="checkpoint_malformed") from error
     if not _SIZE.match(size) or len(root) != ROOT_SIZE:
-        raise CheckpointError(
-            "a checkpoint holds a size from 0 and a 32-byte root", code="checkpoint_malformed"
-        )
+        raise CheckpointError("a checkpoint holds a size from 0 and a 32-byte root", code="checkpoint_malformed")
     return Checkpoint(origin, int(size), root)
 
 

@@ -31,6 +31,7 @@ Screen = Callable[[str], Sequence[str]]
 _NONCE = re.compile(r"[0-9a-f]{32}\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _PSEUDONYM = re.compile(r"(?<!sha256:)(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_LONG_HEX = re.compile(r"[0-9a-fA-F]{32}")
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
@@ -193,6 +194,8 @@ def check_reason(text: str, screen: Screen) -> CheckedReason:
         raise DocumentError("reason_too_long", f"a reason has at most {MAX_REASON} characters", "reason")
     if any(unicodedata.category(char) in _REFUSED_CATEGORIES for char in text):
         raise DocumentError("reason_characters", "a reason has no control or invisible characters", "reason")
+    if _LONG_HEX.search(text):
+        raise DocumentError("reason_identifier", "a reason holds no pseudonym and no digest", "reason")
     # Full-width digits and the like would pass for other characters than the ones a reader sees.
     if screen(unicodedata.normalize("NFKC", text)):
         raise DocumentError(

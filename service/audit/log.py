@@ -118,9 +118,7 @@ class Log:
         for first in range(0, size, _BATCH):
             last = min(first + _BATCH, size)
             with self.store.read() as tx:
-                seen = {
-                    item.n: item for item in tx.log.search(replace(terms, first=first, limit=_BATCH), last)
-                }
+                seen = {item.n: item for item in tx.log.search(replace(terms, first=first, limit=_BATCH), last)}
                 lines = [
                     export.entry_line(n, seen[n].entry.encode())
                     if n in seen

@@ -214,13 +214,9 @@ def _skip_absent_siblings(position: int, last: int) -> tuple[int, int]:
     return position, last
 
 
-def _verify_trivial_consistency(
-    old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]
-) -> None:
+def _verify_trivial_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:
     if proof:
-        raise MerkleError(
-            "a consistency proof from nothing, or to the same size, is empty", code="proof_length"
-        )
+        raise MerkleError("a consistency proof from nothing, or to the same size, is empty", code="proof_length")
     found_old = EMPTY_ROOT if old == 0 else new_root
     found_new = EMPTY_ROOT if new == 0 else new_root
     _compare_roots(found_old, found_new, old_root, new_root)

@@ -92,6 +92,7 @@ def postings(charge: ChargeRequest, caps: Caps, elsewhere: Mapping[str, int]) ->
         ),
         Posting(
             party, caps.shares[charge.party], "over_budget",
-            f"privacy/shares/{charge.party}", "your share of the period's budget is spent; it renews with the next period",
+            f"privacy/shares/{charge.party}",
+            "your share of the period's budget is spent; it renews with the next period",
         ),
     )  # fmt: skip

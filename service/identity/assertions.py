@@ -15,7 +15,7 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ALGORITHMS = {"OKP": "EdDSA", "EC": "ES256"}
 _CLOCK_SKEW = timedelta(seconds=30)
 _MAX_LENGTH = 8192
-_MAX_JTI = 128
+_MAX_NAME = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ def claimed_client(assertion: str) -> str:
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise _invalid("the assertion is not a JWT") from None
     subject = claims.get("sub")
-    if not isinstance(subject, str):
-        raise _invalid("the assertion lacks sub")
+    if not isinstance(subject, str) or not 0 < len(subject) <= _MAX_NAME or not subject.isascii():
+        raise _invalid("the assertion lacks a sub of plain letters")
     return subject
 
 
@@ -89,8 +89,8 @@ def _check_claims(claims: dict[str, Any], issuer: str, now: datetime, life: time
     expires, jti = claims["exp"], claims["jti"]
     if not _is_time(expires) or not all(_is_time(claims.get(name, 0)) for name in ("nbf", "iat")):
         raise _invalid("exp, nbf and iat are times in whole seconds")
-    if not isinstance(jti, str) or not 0 < len(jti) <= _MAX_JTI:
-        raise _invalid(f"jti is text of at most {_MAX_JTI} characters")
+    if not isinstance(jti, str) or not 0 < len(jti) <= _MAX_NAME or not jti.isascii():
+        raise _invalid(f"jti is plain text of at most {_MAX_NAME} characters")
     seconds = now.timestamp()
     skew = _CLOCK_SKEW.total_seconds()
     if expires <= seconds:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
 from anyio import to_thread
@@ -14,7 +14,7 @@ from schemas.calendar import parse_date
 from schemas.errors import DocumentError
 from schemas.table_schema import TableSchema
 from service.agreements.ports import AgreementStore
-from service.agreements.standing import Current, document, library, visible
+from service.agreements.standing import Current, document, library, seen_by, visible
 from service.audit.entry import AgreementRef, Decision, Entry, Kind
 from service.audit.entry import Caller as EntryCaller
 from service.audit.ports import LogStore
@@ -23,6 +23,8 @@ from service.identity.caller import Caller, Role
 from service.intake.expressions import Covers
 from service.intake.ports import ExtractRow, ExtractStore
 from service.intake.push import Order, Pushes
+
+_AHEAD = timedelta(days=366)
 
 
 class OpenIntents(Protocol):
@@ -119,8 +121,7 @@ class Intake:
 
     def withdraw(self, caller: Caller, agreement: str, dataset: str, extract: str) -> dict[str, Any]:
         """Take an extract of the caller's own out, and remove its rows from the disk; return the signed receipt."""
-        found = self._supplied(caller, agreement, dataset)
-        reference = AgreementRef(found.row.id, str(found.version), found.digest)
+        reference = self._supplied_ever(caller, agreement, dataset)
         receipt = self.pushes.withdraw(_entry_caller(caller), reference, dataset, extract)
         self._vacuum(agreement, dataset)
         return receipt
@@ -129,7 +130,7 @@ class Intake:
         self, caller: Caller, agreement: str, dataset: str, limit: int, before: str | None
     ) -> list[dict[str, Any]]:
         """Return the caller's party's extracts, the newest first."""
-        self._supplied(caller, agreement, dataset)
+        self._supplied_ever(caller, agreement, dataset)
         with self.store.read() as tx:
             rows = tx.extracts.listed(agreement, dataset, caller.party, limit, before)
         return [_shape(row) for row in rows]
@@ -140,7 +141,7 @@ class Intake:
         Raises:
             NotFound: there is none.
         """
-        self._supplied(caller, agreement, dataset)
+        self._supplied_ever(caller, agreement, dataset)
         with self.store.read() as tx:
             row = tx.extracts.get(agreement, dataset, extract)
         if row is None or row.caller.party != caller.party:
@@ -166,7 +167,7 @@ class Intake:
                     "the agreement in force is not the one that the push names; read what changed",
                     code="agreement_changed",
                 )
-            covers = _covers(delivery.first, delivery.last)
+            covers = _covers(delivery.first, delivery.last, self.clock().date())
         except ConcordatError as error:
             self._refused(caller, delivery, error)
             raise
@@ -196,10 +197,26 @@ class Intake:
             )
         return found
 
+    def _supplied_ever(self, caller: Caller, agreement: str, dataset: str) -> AgreementRef:
+        """Return the newest signed version under which the caller's party supplies the dataset, in force or not.
+
+        What a party has supplied it may list and withdraw at any time.
+        """
+        caller.require(Role.SUPPLIER)
+        with self.store.read() as tx:
+            completed = {row.version for row in tx.agreements.completions(agreement)}
+            versions = [row for row in tx.agreements.versions(agreement) if row.version in completed]
+        if not any(document(row.document).party(caller.party) for row in versions):
+            raise NotFound("there is no such agreement")
+        for row in reversed(versions):
+            entry = document(row.document).datasets.get(dataset)
+            if entry is not None and entry.supplier == caller.party:
+                return AgreementRef(row.agreement, str(row.version), row.digest)
+        raise Forbidden(f"your party does not supply {dataset}", code="not_a_supplier")
+
     def _refused(self, caller: Caller, delivery: Delivery, error: ConcordatError) -> None:
         with self.store.write() as tx:
-            versions = tx.agreements.versions(delivery.agreement)
-            newest = versions[-1] if versions else None
+            newest = next(iter(reversed(seen_by(tx.agreements, delivery.agreement, self.broker, caller.party))), None)
             known = newest is not None and delivery.dataset in document(newest.document).datasets
             tx.log.append(
                 Entry(
@@ -220,15 +237,17 @@ class Intake:
         self.lake.vacuum(agreement, dataset, oldest)
 
 
-def _covers(first: str | None, last: str | None) -> Covers:
+def _covers(first: str | None, last: str | None, today: date) -> Covers:
     if first is None or last is None:
         raise Malformed("say which days the push covers: ?from=YYYY-MM-DD&to=YYYY-MM-DD", code="covers_required")
     try:
         start, end = parse_date(first), parse_date(last)
     except DocumentError as error:
         raise Malformed(f"from and to: {error.detail}", code="bad_covers") from None
-    if start > end or start.year < date(1900, 1, 1).year:
-        raise Malformed("from lies after to, or before 1900", code="bad_covers")
+    if start > end:
+        raise Malformed("from lies after to", code="bad_covers")
+    if end > today + _AHEAD:
+        raise Malformed("a push covers at most a year ahead", code="bad_covers")
     return Covers(start, end)
 
 

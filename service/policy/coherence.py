@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from schemas.agreement import Agreement, Grant
 from schemas.artefacts import Library
 from schemas.errors import DocumentError
-from schemas.table_schema import TableSchema
+from schemas.table_schema import Column, TableSchema
 from service.errors import Finding
 
 
@@ -36,9 +38,11 @@ def _pins(agreement: Agreement, library: Library) -> list[Finding]:
         required = library.required({dataset.schema_ for dataset in agreement.datasets.values()})
     except DocumentError as error:
         return [Finding("unknown_artefact", error.path, detail=error.detail)]
-    for name in sorted(required):
+    for name in sorted(required | set(agreement.pins)):
         if name not in agreement.pins:
             found.append(Finding("missing_pin", f"pins/{name}", detail="an artefact in use is not pinned"))
+        elif name not in library:
+            found.append(Finding("unknown_artefact", f"pins/{name}", detail="this broker holds no such artefact"))
         elif agreement.pins[name] != library.digest(name):
             words = "the pinned digest is not that of the artefact this broker holds"
             found.append(Finding("changed_artefact", f"pins/{name}", detail=words))
@@ -46,38 +50,61 @@ def _pins(agreement: Agreement, library: Library) -> list[Finding]:
 
 
 def _grant(path: str, agreement: Agreement, grant: Grant, schema: TableSchema) -> list[Finding]:
-    found = []
     columns = {column.name: column for column in schema.fields}
-    for part, entries in (("group_by", grant.group_by), ("filter_by", grant.filter_by)):
-        for name, levels in entries.items():
-            column = columns.get(name)
-            known = column.all_levels if column else ()
-            found += [
-                Finding("unknown_level", f"{path}/{part}/{name}", detail=f"{name} has no level {level}")
-                for level in levels
-                if level not in known
-            ]
-            if part == "group_by" and column is not None and column.kind == "code" and not column.constraints.enum:
-                words = f"{name} has no closed list, so its keys are not public"
-                found.append(Finding("keys_not_public", f"{path}/{part}/{name}", detail=words))
-    for name, codes in grant.rows.items():
-        column = columns.get(name)
-        enum = (column.constraints.enum or ()) if column else ()
-        found += [
-            Finding("unknown_code", f"{path}/rows/{name}", detail=f"{name} has no code {code}")
-            for code in codes
-            if code not in enum
-        ]
-    for kind in ("sum", "mean"):
-        for name in getattr(grant.measure, kind):
-            if name not in columns or columns[name].kind not in ("integer", "decimal"):
-                found.append(Finding("not_a_number", f"{path}/measure/{kind}", detail=f"{name} is no number column"))
-    if schema.privacy_unit == "record":
-        if grant.measure.persons:
-            found.append(Finding("no_persons", f"{path}/measure/persons", detail="a record dataset has no persons"))
-        if grant.link:
-            found.append(Finding("not_linkable", f"{path}/link", detail="a record dataset is never linkable"))
-    for other in grant.link:
-        if agreement.datasets[other].privacy_unit == "record":
-            found.append(Finding("not_linkable", f"{path}/link", detail=f"{other} is a record dataset"))
+    return [
+        *_levels(f"{path}/group_by", grant.group_by, columns),
+        *_levels(f"{path}/filter_by", grant.filter_by, columns),
+        *_public_keys(f"{path}/group_by", grant, columns),
+        *_rows(f"{path}/rows", grant, columns),
+        *_measures(f"{path}/measure", grant, columns),
+        *_records(path, agreement, grant, schema),
+    ]
+
+
+def _levels(path: str, entries: Mapping[str, tuple[str, ...]], columns: Mapping[str, Column]) -> list[Finding]:
+    return [
+        Finding("unknown_level", f"{path}/{name}", detail=f"{name} has no level {level}")
+        for name, levels in entries.items()
+        for level in levels
+        if name not in columns or level not in columns[name].all_levels
+    ]
+
+
+def _public_keys(path: str, grant: Grant, columns: Mapping[str, Column]) -> list[Finding]:
+    return [
+        Finding("keys_not_public", f"{path}/{name}", detail=f"{name} has no closed list, so its keys are not public")
+        for name in grant.group_by
+        if name in columns and columns[name].kind == "code" and not columns[name].constraints.enum
+    ]
+
+
+def _rows(path: str, grant: Grant, columns: Mapping[str, Column]) -> list[Finding]:
+    return [
+        Finding("unknown_code", f"{path}/{name}", detail=f"{name} has no code {code}")
+        for name, codes in grant.rows.items()
+        for code in codes
+        if name not in columns or code not in (columns[name].constraints.enum or ())
+    ]
+
+
+def _measures(path: str, grant: Grant, columns: Mapping[str, Column]) -> list[Finding]:
+    return [
+        Finding("not_a_number", f"{path}/{kind}", detail=f"{name} is no number column")
+        for kind, names in (("sum", grant.measure.sum), ("mean", grant.measure.mean))
+        for name in names
+        if name not in columns or columns[name].kind not in ("integer", "decimal")
+    ]
+
+
+def _records(path: str, agreement: Agreement, grant: Grant, schema: TableSchema) -> list[Finding]:
+    found = []
+    if schema.privacy_unit == "record" and grant.measure.persons:
+        found.append(Finding("no_persons", f"{path}/measure/persons", detail="a record dataset has no persons"))
+    if schema.privacy_unit == "record" and grant.link:
+        found.append(Finding("not_linkable", f"{path}/link", detail="a record dataset is never linkable"))
+    found += [
+        Finding("not_linkable", f"{path}/link", detail=f"{other} is a record dataset")
+        for other in grant.link
+        if agreement.datasets[other].privacy_unit == "record"
+    ]
     return found

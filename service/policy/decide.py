@@ -25,9 +25,17 @@ class _Failures:
     reasons: list[Reason] = field(default_factory=list)
     forbidden: bool = False
 
-    def refuse(self, gap: bool, clause: str, words: str) -> None:  # noqa: FBT001 - a callback
-        self.forbidden = self.forbidden or not gap
+    def gap(self, clause: str, words: str) -> None:
+        """Note that the grant does not speak of this."""
         self.reasons.append(Reason(f"{self.path}/{clause}", words))
+
+    def forbid(self, clause: str, words: str) -> None:
+        """Note that the grant says otherwise."""
+        self.forbidden = True
+        self.gap(clause, words)
+
+    def refuse(self, gap: bool, clause: str, words: str) -> None:  # noqa: FBT001 - a callback
+        (self.gap if gap else self.forbid)(clause, words)
 
 
 def decide(agreement: Agreement, library: Library, party: str, request: AggregateRequest) -> Decision:
@@ -58,16 +66,21 @@ def decide(agreement: Agreement, library: Library, party: str, request: Aggregat
         return _gap("privacy/shares", f"{party} has no share of the privacy budget")
     weighed = tuple(path for path, _ in candidates)
     nearest: tuple[_Failures, Grant] | None = None
+    malformed: Malformed | None = None
     for path, grant in candidates:
         failures = _Failures(path)
-        plan, used = _plan(agreement, library, party, request, grant, failures)
+        try:
+            plan, used = _plan(agreement, library, party, request, grant, failures)
+        except Malformed as error:  # another grant may give the same words a meaning
+            malformed = malformed or error
+            continue
         if not failures.reasons and plan is not None:
             reasons = tuple(Reason(clause, "this grant covers the request") for clause in (path, *used))
             return Decision(ALLOWED, reasons, weighed, plan=plan)
         if nearest is None or len(failures.reasons) < len(nearest[0].reasons):
             nearest = (failures, grant)
     if nearest is None:
-        raise RuntimeError("a request is covered or refused")
+        raise malformed or RuntimeError("a request is covered or refused")
     failures, grant = nearest
     code = FORBIDDEN if failures.forbidden else NOT_GRANTED
     return Decision(code, tuple(failures.reasons), weighed, allowed_instead=describe(grant))
@@ -142,10 +155,12 @@ def _plan(
         filters=kept,
         by=tuple(item for item in by if item is not None),
         measures=tuple(item for item in measures if item is not None),
-        links=links,
+        links=tuple(dict.fromkeys(links)),
         per_person=per_person,
         pins=_pins(agreement, library, request),
     )
+    if plan.cells == 0:
+        raise Malformed("the conditions exclude each other: no row could meet them", code="contradiction")
     if plan.cells > keys.MAX_CELLS:
         raise Malformed(f"the table would have more than {keys.MAX_CELLS} cells", code="too_many_cells")
     return plan, used
@@ -193,7 +208,8 @@ def _filters(
             # grouping a date needs from and to; whoever may group by month may name whole months
             levels.append(grouped[condition.field])
         if not levels:
-            failures.refuse(True, f"filter_by/{condition.field}", f"no grant covers filtering by {condition.field}")
+            words = f"no grant covers filtering by {condition.field}"
+            failures.gap(f"filter_by/{condition.field}", words)
             continue
         column = schema.column(condition.field)
         item = filters.build(condition, column, levels, library, failures.refuse)
@@ -202,7 +218,7 @@ def _filters(
             outside = [code for code in item.codes if code not in scope]
             if outside:
                 words = f"the grant covers only rows whose {condition.field} is {', '.join(scope)}"
-                failures.refuse(False, f"rows/{condition.field}", words)  # noqa: FBT003
+                failures.forbid(f"rows/{condition.field}", words)
                 continue
         if item is not None:
             made.append(item)
@@ -222,7 +238,7 @@ def _groupings(
         allowed = grant.group_by.get(item.field)
         clause = f"group_by/{item.field}"
         if allowed is None:
-            failures.refuse(True, clause, f"no grant covers grouping by {item.field}")  # noqa: FBT003
+            failures.gap(clause, f"no grant covers grouping by {item.field}")
             continue
         column = schema.column(item.field)
         level = _level(item, schema, allowed)
@@ -245,7 +261,7 @@ def _measure(item: Measure, schema: TableSchema, grant: Grant, failures: _Failur
             return None
         return Measured(item.kind)
     if item.of not in allowed:
-        failures.refuse(True, f"measure/{item.kind}", f"no grant covers the {item.kind} of {item.of}")  # noqa: FBT003
+        failures.gap(f"measure/{item.kind}", f"no grant covers the {item.kind} of {item.of}")
         return None
     column = schema.column(item.of)
     low, high = column.bounds
@@ -289,7 +305,7 @@ def _link(
         "record" in (entry.privacy_unit, agreement.datasets[request.dataset].privacy_unit)
         or link.dataset == request.dataset
     ):
-        failures.refuse(False, "link", "only two different datasets of persons can be linked")  # noqa: FBT003
+        failures.forbid("link", "only two different datasets of persons can be linked")
         return None
     schema = library.schema(entry.schema_)
     nearest: _Failures | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
+from typing import NoReturn
 
 from schemas.artefacts import Library
 from schemas.calendar import floor, next_start
@@ -139,11 +140,15 @@ def intersect(filters: Sequence[Filter], schema: TableSchema) -> tuple[Filter, .
 
 def _both(one: Filter, other: Filter) -> Filter:
     if isinstance(one, CodeFilter) and isinstance(other, CodeFilter):
-        return CodeFilter(one.field, tuple(code for code in one.codes if code in other.codes))
+        shared = tuple(code for code in one.codes if code in other.codes)
+        return CodeFilter(one.field, shared) if shared else _contradiction(one.field)
     if isinstance(one, DateFilter) and isinstance(other, DateFilter):
         firsts = [day for day in (one.first, other.first) if day is not None]
         lasts = [day for day in (one.last, other.last) if day is not None]
-        return DateFilter(one.field, max(firsts, default=None), min(lasts, default=None))
+        first, last = max(firsts, default=None), min(lasts, default=None)
+        if first is not None and last is not None and first > last:
+            return _contradiction(one.field)
+        return DateFilter(one.field, first, last)
     if isinstance(one, NumberFilter) and isinstance(other, NumberFilter):
         both = [
             (max(a[0], b[0]), min(a[1], b[1]))
@@ -151,7 +156,12 @@ def _both(one: Filter, other: Filter) -> Filter:
             for b in other.ranges
             if max(a[0], b[0]) <= min(a[1], b[1])
         ]
-        return NumberFilter(one.field, tuple(sorted(both)), missing=one.missing and other.missing)
+        missing = one.missing and other.missing
+        return NumberFilter(one.field, tuple(sorted(both)), missing) if both or missing else _contradiction(one.field)
     if isinstance(one, FlagFilter) and one == other:
         return one
-    raise Malformed(f"{one.field} is filtered twice in ways that exclude each other", code="contradiction")
+    return _contradiction(one.field)
+
+
+def _contradiction(field: str) -> NoReturn:
+    raise Malformed(f"{field} is filtered twice in ways that exclude each other", code="contradiction")

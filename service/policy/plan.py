@@ -153,14 +153,16 @@ class EffectivePlan:
     def identity(self, versions: dict[str, str]) -> str:
         """Return the digest that names this question at these data versions.
 
-        Order of measures, groupings, filters and links does not count, nor do dataset names.
+        Order of measures, groupings, filters and links does not count, nor do dataset names: which data is read
+        in which role is told by its opaque version.
 
         Args:
-            versions: The opaque data version of each source in the plan.
+            versions: The opaque data version of each dataset in the plan, by name.
         """
         return digest(
             {
                 "source": self.source,
+                "version": versions[self.dataset],
                 "unit": self.unit,
                 "filters": sorted((_plain(f) for f in self.filters), key=repr),
                 "by": sorted((_plain(k) for k in self.by), key=repr),
@@ -169,6 +171,7 @@ class EffectivePlan:
                     (
                         {
                             "source": link.source,
+                            "version": versions[link.dataset],
                             "has": link.has,
                             "filters": sorted((_plain(f) for f in link.filters), key=repr),
                         }
@@ -178,7 +181,6 @@ class EffectivePlan:
                 ),
                 "per_person": self.per_person,
                 "pins": [list(pin) for pin in self.pins],
-                "versions": versions,
             }
         )
 

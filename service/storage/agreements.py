@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, text, update
+import json
+from typing import Any
 
-from service.agreements.ports import AgreementRow, PinnedKey, SignatureRow, VersionRow
+from sqlalchemy import Connection, delete, insert, select, update
+
+from service.agreements.ports import AgreementRow, CompletionRow, PinnedKey, SignatureRow, VersionRow
 from service.storage import tables
 
 _AGREEMENT = tables.table(tables.Agreement)
+_COMPLETION = tables.table(tables.AgreementCompletion)
+_SUSPENSION = tables.table(tables.Suspension)
 _ARTEFACT = tables.table(tables.ArtefactBody)
 _KEY = tables.table(tables.PartyKey)
 _PARTY = tables.table(tables.Party)
 _SIGNATURE = tables.table(tables.AgreementSignature)
 _VERSION = tables.table(tables.AgreementVersion)
-_KEEP = text("INSERT INTO artefact (digest, name, body) VALUES (:digest, :name, :body) ON CONFLICT (digest) DO NOTHING")
 
 
 class AgreementStore:
@@ -51,19 +55,24 @@ class AgreementStore:
     def agreements(self) -> list[AgreementRow]:
         """Return all agreements."""
         query = select(_AGREEMENT).order_by(_AGREEMENT.c.id)
-        return [AgreementRow(**row) for row in self._connection.execute(query).mappings()]
+        return [self._row(row) for row in self._connection.execute(query).mappings()]
 
     def agreement(self, agreement: str) -> AgreementRow | None:
         """Return one agreement."""
         query = select(_AGREEMENT).where(_AGREEMENT.c.id == agreement)
         row = self._connection.execute(query).mappings().first()
-        return AgreementRow(**row) if row else None
+        return self._row(row) if row else None
+
+    def _row(self, row: Any) -> AgreementRow:
+        query = select(_SUSPENSION.c.party).where(_SUSPENSION.c.agreement == row["id"]).order_by(_SUSPENSION.c.party)
+        suspended = tuple(item[0] for item in self._connection.execute(query))
+        return AgreementRow(row["id"], row["anchor"], row["period_floor"], row["terminated_at"], suspended)
 
     def add_agreement(self, row: AgreementRow) -> None:
         """Add an agreement."""
         self._connection.execute(
             insert(_AGREEMENT),
-            {"id": row.id, "anchor": row.anchor, "every": row.every, "period_floor": row.period_floor},
+            {"id": row.id, "anchor": row.anchor, "period_floor": row.period_floor},
         )
 
     def versions(self, agreement: str) -> list[VersionRow]:
@@ -102,9 +111,37 @@ class AgreementStore:
             },
         )  # fmt: skip
 
-    def set_suspended(self, agreement: str, at: str | None) -> None:
-        """Suspend, or resume with None."""
-        self._connection.execute(update(_AGREEMENT).where(_AGREEMENT.c.id == agreement).values(suspended_at=at))
+    def completions(self, agreement: str) -> list[CompletionRow]:
+        """Return the versions that every required party has signed, the oldest first."""
+        held = _COMPLETION.c
+        query = select(held.version, held.signers).where(held.agreement == agreement).order_by(held.version)
+        return [CompletionRow(row[0], tuple(json.loads(row[1]))) for row in self._connection.execute(query)]
+
+    def add_completion(self, agreement: str, row: CompletionRow, at: str) -> None:
+        """Record that a version was signed by all."""
+        self._connection.execute(
+            insert(_COMPLETION),
+            {
+                "agreement": agreement, "version": row.version,
+                "signers": json.dumps(row.signers), "completed_at": at,
+            },
+        )  # fmt: skip
+
+    def set_anchor(self, agreement: str, anchor: str) -> None:
+        """Fix the first day of budget period 0."""
+        self._connection.execute(update(_AGREEMENT).where(_AGREEMENT.c.id == agreement).values(anchor=anchor))
+
+    def suspend(self, agreement: str, party: str, at: str) -> None:
+        """Suspend for a party; again changes nothing."""
+        held = select(_SUSPENSION).where(_SUSPENSION.c.agreement == agreement, _SUSPENSION.c.party == party)
+        if self._connection.execute(held).first() is None:
+            values = {"agreement": agreement, "party": party, "suspended_at": at}
+            self._connection.execute(insert(_SUSPENSION), values)
+
+    def resume(self, agreement: str, party: str) -> bool:
+        """Lift a party's suspension; False where there is none."""
+        query = delete(_SUSPENSION).where(_SUSPENSION.c.agreement == agreement, _SUSPENSION.c.party == party)
+        return self._connection.execute(query).rowcount == 1
 
     def set_terminated(self, agreement: str, at: str) -> None:
         """End an agreement."""
@@ -125,5 +162,6 @@ class AgreementStore:
         return body
 
     def add_artefact(self, digest: str, name: str, body: str) -> None:
-        """Keep an artefact's canonical JSON."""
-        self._connection.execute(_KEEP, {"digest": digest, "name": name, "body": body})
+        """Keep an artefact's canonical JSON; the same digest again changes nothing."""
+        if self.artefact(digest) is None:
+            self._connection.execute(insert(_ARTEFACT), {"digest": digest, "name": name, "body": body})

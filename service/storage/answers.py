@@ -18,9 +18,9 @@ _VERSION = tables.table(tables.DataVersion)
 _STANDING = ("committed", "replacing", "withdrawing")
 _NEVER = VersionName("none", -1)
 _ADD_RELEASE = text(
-    "INSERT INTO release (id, intent, agreement, party, dataset, identity, rho_nano, body, digest, log_index, released_at) "
-    "VALUES (:id, :intent, :agreement, :party, :dataset, :identity, :rho_nano, :body, :digest, :log_index, :released_at) "
-    "ON CONFLICT (intent) DO NOTHING"
+    "INSERT INTO release (id, intent, agreement, party, dataset, identity, rho_nano, body, digest, log_index, "
+    "released_at) VALUES (:id, :intent, :agreement, :party, :dataset, :identity, :rho_nano, :body, :digest, "
+    ":log_index, :released_at) ON CONFLICT (intent) DO NOTHING"
 )
 
 

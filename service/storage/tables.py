@@ -61,9 +61,7 @@ class Agreement(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     anchor: str
-    every: str
     period_floor: int = 0
-    suspended_at: str | None = None
     terminated_at: str | None = None
 
 
@@ -88,6 +86,24 @@ class AgreementSignature(SQLModel, table=True):
     jws: str
     thumbprint: str
     signed_at: str
+
+
+class AgreementCompletion(SQLModel, table=True):
+    """That every required party had signed a version: from then on it may be in force. ``signers`` is JSON."""
+
+    __tablename__ = "agreement_completion"
+    agreement: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    signers: str
+    completed_at: str
+
+
+class Suspension(SQLModel, table=True):
+    """A supplier's suspension of an agreement, which it alone lifts."""
+
+    agreement: str = Field(primary_key=True)
+    party: str = Field(primary_key=True)
+    suspended_at: str
 
 
 class ArtefactBody(SQLModel, table=True):

@@ -230,4 +230,3 @@ def test_a_broker_built_twice_on_one_state_is_the_same_log(tmp_path):
     second = build(settings)
     assert first.keys == second.keys
     assert second.log.checkpoint() == first.log.checkpoint()
-

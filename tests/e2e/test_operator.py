@@ -126,13 +126,15 @@ def test_three_agencies_start_from_nothing(shell):
     assert answer.status_code == 201, answer.text
     issuer = shell.environment["CONCORDAT_ISSUER"]
     for party in PARTIES:
-        signature = shell.run("agreement", "sign", "agreement.yaml", "--key", f"{party}.signing.jwk", "--broker", issuer)
+        key = f"{party}.signing.jwk"
+        signature = shell.run("agreement", "sign", "agreement.yaml", "--key", key, "--broker", issuer)
         (folder / f"{party}.jws").write_text(signature)
         shell.client(party, "agreement", "submit", "agreement.yaml", f"{party}.jws")
 
     for party, dataset, seed in (("as-police", "police-violence", "5"), ("bri-ed", "ed-assaults", "5")):
         days = ("--from", "2026-04-01", "--to", "2026-06-30")
-        shell.run("synth", "--schema", f"{dataset}/v1", "--rows", "5000", *days, "--seed", seed, "--out", f"{dataset}.csv")
+        what = ("--schema", f"{dataset}/v1", "--rows", "5000", "--seed", seed)
+        shell.run("synth", *what, *days, "--out", f"{dataset}.csv")
         pushed = shell.client(party, "push", dataset, f"{dataset}.csv", *days)
         assert "5,000" in pushed or "5000" in pushed
     refused = shell.client("as-opcc", "push", "police-violence", "police-violence.csv", *days, expect=3)

@@ -8,7 +8,8 @@ from datetime import date, timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from schemas.agreement import SIGNATURE_TYPE
+from schemas.agreement import SIGNATURE_TYPE, parse
+from schemas.errors import DocumentError
 from schemas.jws import public_jwk, sign, thumbprint
 from service.agreements.registry import TERMINATION_TYPE, termination_payload
 from service.agreements.standing import current, visible
@@ -75,9 +76,7 @@ def test_a_pin_of_another_schema_code_list_hierarchy_or_gateway_table_gets_nothi
     world.enrol(*(party["id"] for party in value["parties"]))
     with pytest.raises(Malformed) as caught:
         world.register(value)
-    assert [(item.rule, item.column) for item in caught.value.findings] == [
-        ("changed_artefact", f"pins/{name}")
-    ]
+    assert [(item.rule, item.column) for item in caught.value.findings] == [("changed_artefact", f"pins/{name}")]
 
 
 @pytest.mark.parametrize("name", ["police-violence/v1", "lad-2025", "age-sna"])
@@ -138,22 +137,13 @@ def test_another_partys_signature_does_not_count_for_the_caller(world):
     value = world.document()
     world.enrol(*(party["id"] for party in value["parties"]))
     world.register(value)
+    signature = world.signature(value, "as-opcc")
     with world.store.write() as tx, pytest.raises(Forbidden):
-        signature = world.signature(value, "as-opcc")
         world.registry.sign(tx, world.caller("bristol"), AGREEMENT, 1, signature, world.now)
 
 
 def test_a_next_version_needs_the_signatures_of_both_versions_parties(world):
     world.in_force()
-
-    def without_bristol(value):
-        value["version"] = "2"
-        value["parties"] = [party for party in value["parties"] if party["id"] != "bristol"]
-        value["privacy"]["shares"].pop("bristol")
-        for grant in value["grants"]:
-            grant["to"] = [party for party in grant["to"] if party != "bristol"]
-        value["grants"] = [grant for grant in value["grants"] if grant["to"]]
-
     value = world.document(without_bristol)
     world.register(value)
     world.sign(value, *(party["id"] for party in value["parties"]))
@@ -185,23 +175,113 @@ def test_a_new_version_cannot_move_the_budgets_anchor(world):
 def test_only_a_steward_of_a_party_registers(world):
     value = world.document()
     world.enrol(*(party["id"] for party in value["parties"]), "stranger")
-    from schemas.agreement import parse
-
     for caller in (world.caller("as-opcc", Role.ANALYST), world.caller("stranger")):
         with world.store.write() as tx, pytest.raises(Forbidden):
             world.registry.register(tx, caller, value, parse(value), world.now)
 
 
-def test_a_suppliers_ig_lead_suspends_at_once_and_a_recipient_cannot(world):
+def test_a_suppliers_ig_lead_suspends_at_once_and_its_party_alone_lifts_it(world):
     world.in_force()
     with world.store.write() as tx, pytest.raises(Forbidden):
         world.registry.suspend(tx, world.caller("as-opcc"), AGREEMENT, world.now)
     with world.store.write() as tx:
         world.registry.suspend(tx, world.caller("bri-ed", Role.IG_LEAD), AGREEMENT, world.now)
     assert standing(world) == "agreement_suspended"
-    with world.store.write() as tx:
+    with world.store.write() as tx, pytest.raises(Conflict):
         world.registry.resume(tx, world.caller("as-police", Role.IG_LEAD), AGREEMENT, world.now)
+    with world.store.write() as tx:
+        world.registry.resume(tx, world.caller("bri-ed", Role.IG_LEAD), AGREEMENT, world.now)
     assert standing(world) == 1
+
+
+def without_bristol(value):
+    value["version"] = "2"
+    value["parties"] = [party for party in value["parties"] if party["id"] != "bristol"]
+    value["privacy"]["shares"].pop("bristol")
+    for grant in value["grants"]:
+        grant["to"] = [party for party in grant["to"] if party != "bristol"]
+    value["grants"] = [grant for grant in value["grants"] if grant["to"]]
+
+
+def test_a_party_left_out_cannot_undo_the_next_version_by_signing_an_older_one(world):
+    """A draft of version 1 that bristol never signed is overtaken by version 2 without it."""
+    value = world.document()
+    world.enrol(*(party["id"] for party in value["parties"]))
+    world.register(value)
+    world.sign(value, *(party["id"] for party in value["parties"] if party["id"] != "bristol"))
+    second = world.document(without_bristol)
+    world.register(second)
+    world.sign(second)
+    assert standing(world) == 2
+    with pytest.raises((Conflict, NotFound)):
+        world.sign(value, "bristol")
+    assert standing(world) == 2
+    with world.store.read() as tx, pytest.raises(NotFound):
+        visible(tx.agreements, AGREEMENT, TODAY, BROKER, "bristol")
+
+
+def test_a_stranger_registers_no_version_of_an_agreement_in_force(world):
+    world.in_force()
+    world.enrol("stranger")
+
+    def taken_over(value):
+        value["version"] = "2"
+        rename(value, "bristol", "stranger")
+        for party in value["parties"]:
+            party["key"] = thumbprint(public_jwk(world.keys[party["id"]].public_key()))
+
+    value = world.document(taken_over)
+    with pytest.raises(Forbidden) as caught:
+        world.register(value, "stranger")
+    assert caught.value.code == "not_a_party"
+
+
+def rename(value, old, new):
+    text = json.dumps(value).replace(f'"{old}"', f'"{new}"')
+    value.clear()
+    value.update(json.loads(text))
+
+
+def test_an_unsigned_draft_binds_nobody(world):
+    """Somebody else's draft under the same id neither fixes the anchor nor can be suspended or ended."""
+
+    def squatted(value):
+        value["privacy"]["budget"]["from"] = "1990-01-01"
+
+    draft = world.document(squatted)
+    world.enrol(*(party["id"] for party in draft["parties"]))
+    world.register(draft)
+    with world.store.write() as tx, pytest.raises(NotFound):
+        world.registry.suspend(tx, world.caller("as-police", Role.IG_LEAD), AGREEMENT, world.now)
+    value = world.document(lambda value: value.update(version="2"))
+    world.register(value)
+    world.sign(value)
+    with world.store.read() as tx:
+        assert current(tx.agreements, AGREEMENT, TODAY, BROKER).row.anchor == "2026-04-01"
+
+
+def test_a_datasets_name_does_not_pass_to_another_supplier(world):
+    world.in_force()
+
+    def moved(value):
+        value["version"] = "2"
+        value["datasets"]["ed-assaults"]["supplier"] = "as-police"
+
+    with pytest.raises(Malformed) as caught:
+        world.register(world.document(moved))
+    assert caught.value.code == "dataset_moved"
+
+
+def test_a_row_scope_names_a_closed_list_and_at_least_one_code(world):
+    def unscoped(value):
+        value["grants"][0]["rows"] = {"ladd": ["E06000023"]}
+
+    value = world.document(unscoped)
+    world.enrol(*(party["id"] for party in value["parties"]))
+    with pytest.raises(Malformed):
+        world.register(value)
+    with pytest.raises(DocumentError):
+        parse(world.document(lambda value: value["grants"][0].update(rows={"lad": []})))
 
 
 def test_an_end_needs_a_suppliers_signed_confirmation(world):

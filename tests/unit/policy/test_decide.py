@@ -197,9 +197,7 @@ def test_a_linked_dataset_without_its_own_grant_is_refused(small, library, ask, 
 
 def test_the_linked_datasets_row_scope_is_forced_too(small, library, ask):
     ed = ED | {"rows": {"sex": ["female"]}}
-    plan = decide(
-        small(GRANT, ed), library, "as-opcc", ask(linked=[{"dataset": "ed-assaults", "has": False}])
-    ).plan
+    plan = decide(small(GRANT, ed), library, "as-opcc", ask(linked=[{"dataset": "ed-assaults", "has": False}])).plan
     assert plan is not None
     assert plan.links[0].filters == (CodeFilter("sex", ("female",)),)
     assert not plan.links[0].has
@@ -221,12 +219,12 @@ def test_the_same_question_reordered_or_renamed_is_the_same_question(small, libr
     )
     plans = [decide(small(GRANT), library, "as-opcc", request).plan for request in (one, other)]
     assert None not in plans
-    names = {plan.identity({"as-police/police-violence": "v1"}) for plan in plans if plan is not None}
+    names = {plan.identity({"police-violence": "v1"}) for plan in plans if plan is not None}
     assert len(names) == 1
 
 
 def test_another_data_version_filter_bound_or_level_is_another_question(small, library, ask):
-    versions = {"as-police/police-violence": "v1"}
+    versions = {"police-violence": "v1"}
     base = decide(small(GRANT), library, "as-opcc", ask()).plan
     assert base is not None
     others = [
@@ -239,4 +237,4 @@ def test_another_data_version_filter_bound_or_level_is_another_question(small, l
     names = {plan.identity(versions) for plan in plans if plan is not None}
     assert len(names) == 4
     assert base.identity(versions) not in names
-    assert base.identity({"as-police/police-violence": "v2"}) != base.identity(versions)
+    assert base.identity({"police-violence": "v2"}) != base.identity(versions)

@@ -25,11 +25,7 @@ SCHEMAS = named("concordat:schema")
 CODELISTS = named("concordat:codelist")
 HIERARCHIES = named("concordat:hierarchy")
 PERSON_SCHEMAS = [name for name in SCHEMAS if KNOWN.schema(name).privacy_unit == "person"]
-COLUMNS = [
-    pytest.param(column, id=f"{name}:{column.name}")
-    for name in SCHEMAS
-    for column in KNOWN.schema(name).fields
-]
+COLUMNS = [pytest.param(column, id=f"{name}:{column.name}") for name in SCHEMAS for column in KNOWN.schema(name).fields]
 
 
 def words(value: Any) -> list[str]:
@@ -56,7 +52,7 @@ def test_every_schema_loads_and_names_only_artefacts_that_exist(name: str) -> No
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_file_is_named_after_its_schema(name: str) -> None:
-    path = artefacts._HERE / "datasets" / f"{name.replace('/', '.')}.json"  # noqa: SLF001 - the folder is public to us
+    path = artefacts._HERE / "datasets" / f"{name.replace('/', '.')}.json"
     assert strict_json.loads(path.read_bytes())["concordat:schema"] == name
 
 
@@ -133,9 +129,7 @@ def levels() -> list[Any]:
 
 
 @pytest.mark.parametrize(("column", "hierarchy"), levels())
-def test_a_hierarchy_covers_exactly_its_columns_codes_or_numbers(
-    column: Column, hierarchy: Hierarchy
-) -> None:
+def test_a_hierarchy_covers_exactly_its_columns_codes_or_numbers(column: Column, hierarchy: Hierarchy) -> None:
     if hierarchy.kind == "map":
         assert column.constraints.enum is not None
         assert set(hierarchy.map) == set(column.constraints.enum)

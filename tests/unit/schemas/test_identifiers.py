@@ -158,9 +158,7 @@ class TestColumns:
         assert judge_column([*others, *nhs_numbers(200)]) == ("NHS number",)
 
     def test_a_column_written_as_nhs_numbers_are_is_named_whatever_its_check_digits(self) -> None:
-        assert judge_column(["744-256-9522", "247-238-7041", "111-111-1112", "044-238-7041"]) == (
-            "NHS number",
-        )
+        assert judge_column(["744-256-9522", "247-238-7041", "111-111-1112", "044-238-7041"]) == ("NHS number",)
 
     def test_one_cell_is_enough_for_the_other_formats(self) -> None:
         assert judge_column([*["E01014399"] * 500, "BS1 4DJ"]) == ("postcode",)

@@ -24,11 +24,17 @@ def upgrade() -> None:
         "agreement",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("anchor", sa.Text(), nullable=False),
-        sa.Column("every", sa.Text(), nullable=False),
         sa.Column("period_floor", sa.Integer(), nullable=False),
-        sa.Column("suspended_at", sa.Text(), nullable=True),
         sa.Column("terminated_at", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "agreement_completion",
+        sa.Column("agreement", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("signers", sa.Text(), nullable=False),
+        sa.Column("completed_at", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("agreement", "version"),
     )
     op.create_table(
         "agreement_signature",
@@ -200,6 +206,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("client", "jti"),
     )
     op.create_index(op.f("ix_seen_assertion_expires_at"), "seen_assertion", ["expires_at"], unique=False)
+    op.create_table(
+        "suspension",
+        sa.Column("agreement", sa.Text(), nullable=False),
+        sa.Column("party", sa.Text(), nullable=False),
+        sa.Column("suspended_at", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("agreement", "party"),
+    )
     op.create_table(
         "agreement_version",
         sa.Column("agreement", sa.Text(), nullable=False),

@@ -1,4 +1,4 @@
-"""Triggers: leaves, tree nodes, charges and releases are never changed or deleted; contents may only be expunged."""
+"""Triggers: what was logged, charged, released or signed is never changed or deleted, and no account falls."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_APPEND_ONLY = (
-    "log_node",
-    "log_checkpoint",
-    "charge",
-    "charge_source",
-    "release",
-    "agreement_version",
-    "artefact",
-)
+_APPEND_ONLY = {
+    "log_node": ("level", "position"),
+    "log_checkpoint": ("size",),
+    "log_content": ("n",),
+    "charge": ("intent",),
+    "charge_source": ("intent", "source"),
+    "release": ("id",),
+    "agreement_version": ("agreement", "version"),
+    "agreement_signature": ("agreement", "version", "party"),
+    "agreement_completion": ("agreement", "version"),
+    "artefact": ("digest",),
+}
+"""Tables whose rows stay as they are, with their primary keys."""
 
 
 def upgrade() -> None:
@@ -27,23 +31,28 @@ def upgrade() -> None:
             "CREATE FUNCTION concordat_append_only() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN RAISE EXCEPTION 'append-only: %', TG_TABLE_NAME; END $$"
         )
-    for table in _APPEND_ONLY:
+    for table, key in _APPEND_ONLY.items():
         for action in ("UPDATE", "DELETE"):
-            _refuse(table, action, postgres=postgres)
-    _refuse("log_content", "UPDATE", postgres=postgres)
+            _refuse(f"{table}_no_{action.lower()}", action, table, "", postgres=postgres)
+        if not postgres:  # SQLite's INSERT OR REPLACE deletes without asking any trigger but this one
+            same = " AND ".join(f"{column} = NEW.{column}" for column in key)
+            exists = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same})"  # noqa: S608 - names of our own
+            _refuse(f"{table}_no_replace", "INSERT", table, exists, postgres=False)
+    lower = "NEW.rho_nano < OLD.rho_nano OR NEW.delta_e18 < OLD.delta_e18 OR NEW.key <> OLD.key"
+    _refuse("account_never_falls", "UPDATE", "account", f"WHEN ({lower})", postgres=postgres)
+    _refuse("account_no_delete", "DELETE", "account", "", postgres=postgres)
     op.execute("INSERT INTO log_head (id, size) VALUES (1, 0)")
 
 
-def _refuse(table: str, action: str, *, postgres: bool) -> None:
-    name = f"{table}_no_{action.lower()}"
+def _refuse(name: str, action: str, table: str, when: str, *, postgres: bool) -> None:
     if postgres:
         op.execute(
             f"CREATE TRIGGER {name} BEFORE {action} ON {table} "
-            "FOR EACH ROW EXECUTE FUNCTION concordat_append_only()"
+            f"FOR EACH ROW {when} EXECUTE FUNCTION concordat_append_only()"
         )
     else:
         op.execute(
-            f"CREATE TRIGGER {name} BEFORE {action} ON {table} "
+            f"CREATE TRIGGER {name} BEFORE {action} ON {table} {when} "
             f"BEGIN SELECT RAISE(ABORT, 'append-only: {table}'); END"
         )
 

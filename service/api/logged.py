@@ -1,0 +1,61 @@
+"""Accesses that have no use case of their own to log them: reads, and refusals of other calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service.agreements.standing import deciding, seen_by
+from service.api.broker import Broker, Transaction
+from service.audit.entry import AgreementRef, Decision, Entry, Kind
+from service.audit.entry import Caller as EntryCaller
+from service.errors import ConcordatError
+from service.identity.caller import Caller
+
+
+@contextmanager
+def read(broker: Broker, caller: Caller, what: str, agreement: str | None = None) -> Iterator[None]:
+    """Log a read once it succeeded, or its refusal.
+
+    Args:
+        broker: The broker.
+        caller: Who reads.
+        what: What is read, a word of ours such as ``budget``.
+        agreement: Of which agreement; told only where the caller's party may know of it.
+    """
+    with refusals(broker, caller, what, agreement):
+        yield
+    _append(broker, caller, Kind.READ, what, agreement, Decision("allowed", "allowed"))
+
+
+@contextmanager
+def refusals(broker: Broker, caller: Caller, what: str, agreement: str | None = None) -> Iterator[None]:
+    """Log the refusal of a call that logs its own success."""
+    try:
+        yield
+    except ConcordatError as error:
+        _append(broker, caller, Kind.REFUSED, what, agreement, Decision("refused", error.code))
+        raise
+
+
+def _append(broker: Broker, caller: Caller, kind: Kind, what: str, agreement: str | None, decision: Decision) -> None:
+    with broker.store.write() as tx:
+        tx.log.append(
+            Entry(
+                kind=kind,
+                time=broker.clock(),
+                caller=EntryCaller(caller.client, caller.party, caller.role),
+                nonce=caller.nonce(),
+                agreement=_reference(broker, tx, caller, agreement) if agreement is not None else None,
+                request={"what": what},
+                decision=decision,
+            )
+        )
+
+
+def _reference(broker: Broker, tx: Transaction, caller: Caller, agreement: str) -> AgreementRef | None:
+    issuer = broker.settings.issuer
+    seen = seen_by(tx.agreements, agreement, issuer, caller.party)
+    decides = deciding(tx.agreements, agreement, tx.agreements.versions(agreement), issuer)
+    version = decides if decides in seen else next(iter(reversed(seen)), None)
+    return AgreementRef(agreement, str(version.version), version.digest) if version is not None else None
