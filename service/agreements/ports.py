@@ -102,6 +102,10 @@ class AgreementStore(Protocol):
         """Return a version's signatures."""
         ...
 
+    def signed(self, agreement: str, version: int) -> list[tuple[SignatureRow, PinnedKey | None]]:
+        """Return a version's signatures, each with the key that its thumbprint names."""
+        ...
+
     def add_signature(self, agreement: str, version: int, row: SignatureRow) -> None:
         """Add a signature; one a party."""
         ...

@@ -13,7 +13,7 @@ from schemas.artefacts import Artefact, Library
 from schemas.canonical import digest
 from schemas.errors import DocumentError
 from schemas.jws import public_key, thumbprint, verify
-from service.agreements.ports import AgreementRow, AgreementStore, SignatureRow, VersionRow
+from service.agreements.ports import AgreementRow, AgreementStore, PinnedKey, SignatureRow, VersionRow
 from service.errors import Forbidden, NotFound
 
 
@@ -74,8 +74,8 @@ def deciding(store: AgreementStore, agreement: str, versions: list[VersionRow], 
         version = by_number.get(completion.version)
         if version is None:
             continue
-        held = {row.party: row for row in store.signatures(agreement, completion.version)}
-        if all(party in held and _holds(store, held[party], version, broker) for party in completion.signers):
+        held = {row.party: (row, key) for row, key in store.signed(agreement, completion.version)}
+        if all(party in held and _holds(*held[party], version, broker) for party in completion.signers):
             return version
         return None  # a signature that no longer holds puts no older version back into force
     return None
@@ -89,13 +89,20 @@ def required_signers(version: VersionRow, before: VersionRow | None) -> set[str]
     return needed
 
 
-def _holds(store: AgreementStore, row: SignatureRow, version: VersionRow, broker: str) -> bool:
-    key = store.key(row.thumbprint)
-    if key is None or key.party != row.party or thumbprint(json.loads(key.jwk)) != row.thumbprint:
+def _holds(row: SignatureRow, key: PinnedKey | None, version: VersionRow, broker: str) -> bool:
+    if key is None or key.party != row.party or _thumbprint(key.jwk) != row.thumbprint:
         return False
-    return digest(json.loads(version.document)) == version.digest and signature_holds(
-        row.jws, key.jwk, version.document, broker
-    )
+    return _digest(version.document) == version.digest and signature_holds(row.jws, key.jwk, version.document, broker)
+
+
+@lru_cache(maxsize=512)
+def _digest(text: str) -> str:
+    return digest(json.loads(text))
+
+
+@lru_cache(maxsize=4096)
+def _thumbprint(jwk: str) -> str:
+    return thumbprint(json.loads(jwk))
 
 
 def library(store: AgreementStore, agreement: Agreement) -> Library:
@@ -104,34 +111,26 @@ def library(store: AgreementStore, agreement: Agreement) -> Library:
     Raises:
         Forbidden: ``artefact_changed``: a pinned artefact is not what was signed.
     """
-    found: dict[str, Artefact] = {}
-    for name, pin in agreement.pins.items():
-        body = store.artefact(pin)
-        made = _artefact(body, name, pin) if body is not None else None
-        if made is None:
-            raise Forbidden(f"the artefact {name} is not the one that was signed", code="artefact_changed")
-        found[name] = made
-    return _library(tuple(sorted(found.items())))
+    pins = tuple(sorted(agreement.pins.items()))
+    held = LIBRARIES.get(pins)
+    if held is None:
+        found = {name: _artefact(store.artefact(pin), name, pin) for name, pin in pins}
+        if len(LIBRARIES) >= _MAX_LIBRARIES:
+            LIBRARIES.clear()
+        held = LIBRARIES[pins] = Library(found)
+    return held
 
 
-@lru_cache(maxsize=4096)
-def _artefact(body: str, name: str, pin: str) -> Artefact | None:
-    value: Any = json.loads(body)
-    return Artefact(name, value, pin) if digest(value) == pin else None
-
-
-_LIBRARIES: dict[tuple[tuple[str, str], ...], Library] = {}
+LIBRARIES: dict[tuple[tuple[str, str], ...], Library] = {}
+"""Artefacts that were checked against their pins, by the pins: what a digest names never changes."""
 _MAX_LIBRARIES = 256
 
 
-def _library(items: tuple[tuple[str, Artefact], ...]) -> Library:
-    key = tuple((name, made.digest) for name, made in items)
-    held = _LIBRARIES.get(key)
-    if held is None:
-        if len(_LIBRARIES) >= _MAX_LIBRARIES:
-            _LIBRARIES.clear()
-        held = _LIBRARIES[key] = Library(dict(items))
-    return held
+def _artefact(body: str | None, name: str, pin: str) -> Artefact:
+    value: Any = json.loads(body) if body is not None else None
+    if body is None or digest(value) != pin:
+        raise Forbidden(f"the artefact {name} is not the one that was signed", code="artefact_changed")
+    return Artefact(name, value, pin)
 
 
 def standing(row: AgreementRow, agreement: Agreement, today: date, *, signed: bool) -> Standing:
@@ -155,11 +154,16 @@ def current(store: AgreementStore, agreement_id: str, today: date, broker: str) 
         NotFound: there is no such agreement.
         Forbidden: with the code of why none is in force.
     """
+    versions = store.versions(agreement_id)
+    return _in_force(store, agreement_id, today, versions, deciding(store, agreement_id, versions, broker))
+
+
+def _in_force(
+    store: AgreementStore, agreement_id: str, today: date, versions: list[VersionRow], signed: VersionRow | None
+) -> Current:
     row = store.agreement(agreement_id)
     if row is None:
         raise NotFound("there is no such agreement")
-    versions = store.versions(agreement_id)
-    signed = deciding(store, agreement_id, versions, broker)
     chosen = signed or versions[-1]
     agreement = document(chosen.document)
     found = standing(row, agreement, today, signed=signed is not None)
@@ -190,12 +194,12 @@ def visible(store: AgreementStore, agreement_id: str, today: date, broker: str, 
         NotFound: there is no such agreement, or the party is none of its parties.
         Forbidden: with the code of why none is in force.
     """
-    if not seen_by(store, agreement_id, broker, party):
+    versions = store.versions(agreement_id)
+    signed = deciding(store, agreement_id, versions, broker)
+    drafted = signed is None and any(document(row.document).party(party) for row in versions)
+    if not drafted and (signed is None or document(signed.document).party(party) is None):
         raise NotFound("there is no such agreement")
-    found = current(store, agreement_id, today, broker)
-    if found.agreement.party(party) is None:
-        raise NotFound("there is no such agreement")
-    return found
+    return _in_force(store, agreement_id, today, versions, signed)
 
 
 def seen_by(store: AgreementStore, agreement_id: str, broker: str, party: str) -> tuple[VersionRow, ...]:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
+from schemas import strict_json
 from schemas.errors import DocumentError
 from schemas.request import AggregateRequest, parse
 from service.aggregates.asking import Ready
@@ -40,23 +41,38 @@ _KEY = {
 }
 
 
-async def _request(request: Request, broker: Broker, caller: Caller, agreement: str) -> AggregateRequest:
-    """Read the request; a malformed one is logged before it is refused."""
+async def _body(request: Request, broker: Broker) -> bytes | ConcordatError:
+    """Read the body; what is wrong with it is told once it is known who sent it."""
     try:
-        _, value = await bodies.read_json(request, min(_MAX_QUESTION, broker.settings.max_request_bytes))
-        return parse(value)
+        if bodies.media_type(request) != "application/json":
+            raise Unsupported("send application/json")
+        return await bodies.read(request, min(_MAX_QUESTION, broker.settings.max_request_bytes))
+    except ConcordatError as error:
+        return error
+
+
+def _parsed(body: bytes | ConcordatError, broker: Broker, caller: Caller, agreement: str) -> AggregateRequest:
+    """Read the question; a malformed one is logged before it is refused."""
+    try:
+        if isinstance(body, ConcordatError):
+            raise body
+        return parse(strict_json.loads(body, max_bytes=_MAX_QUESTION))
     except (DocumentError, ConcordatError) as error:
         ours = problems.malformed(error) if isinstance(error, DocumentError) else error
-        await run_in_threadpool(broker.asking.refused, caller, agreement, ours)
+        broker.asking.refused(caller, agreement, ours)
         raise ours from None
 
 
 @router.post("/aggregates/preview", summary="What would it cost, and how wrong may it be?", openapi_extra=_BODY)
 async def preview(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> JSONResponse:
     """Free: the decision, the cost, the expected error, what remains after. Reads no data."""
-    caller = await run_in_threadpool(broker.caller, request)
-    asked = await _request(request, broker, caller, agreement)
-    return JSONResponse(await run_in_threadpool(broker.asking.preview, caller, agreement, asked))
+    body = await _body(request, broker)
+
+    def work() -> JSONResponse:
+        caller = broker.caller(request)
+        return JSONResponse(broker.asking.preview(caller, agreement, _parsed(body, broker, caller, agreement)))
+
+    return await run_in_threadpool(work)
 
 
 @router.post(
@@ -68,12 +84,13 @@ async def preview(agreement: str, request: Request, broker: Annotated[Broker, De
 async def ask(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> Response:
     """Ask a question: a signed release, as JSON, CSV or Arrow by ``Accept``; appears on the tick."""
     arrived = time.monotonic()
+    sent = await _body(request, broker)
     caller = await run_in_threadpool(broker.caller, request)
     accept = tables.accepted(request.headers.get("accept"))
     if accept is None:
         with logged.refusals(broker, caller, "ask", agreement):
             raise Unsupported("accept application/json, text/csv or application/vnd.apache.arrow.stream")
-    asked = await _request(request, broker, caller, agreement)
+    asked = await run_in_threadpool(_parsed, sent, broker, caller, agreement)
     try:
         key = bodies.idempotency_key(request)
     except Malformed as error:

@@ -81,7 +81,7 @@ class Broker:
             return self.sign_in.caller(tx, token.strip(), self.clock())
 
 
-def of(request: Request) -> Broker:
+async def of(request: Request) -> Broker:
     """Return the broker that serves a request."""
     broker: Broker = request.app.state.broker
     return broker

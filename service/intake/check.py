@@ -175,10 +175,10 @@ def _holds_identifiers(
     """Judge what the schema's forms let pass: codes by a pattern, numbers as long as identifiers."""
     for cell in expressions:
         column = cell.column
-        if column.constraints.pattern is None or column.kind == "pseudonym":
-            long = column.kind in ("integer", "decimal") and max(map(abs, column.bounds)) >= _LONG_NUMBER
-            if not long:
-                continue
+        by_pattern = column.kind == "code" and column.constraints.pattern is not None
+        is_number = column.kind in ("integer", "decimal")
+        if not by_pattern and not (is_number and max(map(abs, column.bounds)) >= _LONG_NUMBER):
+            continue
         found = connection.execute(
             f"SELECT DISTINCT CAST({name(column.name)} AS VARCHAR) FROM {_staged(staged)} LIMIT {MAX_SAMPLES}"
         ).fetchall()

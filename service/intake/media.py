@@ -57,6 +57,4 @@ def open_source(
         return NdjsonSource(path, schema, limits)
     if media == PARQUET:
         return ParquetSource(path, schema, limits, connection)
-    if media == ARROW:
-        return ArrowSource(path, schema, limits)
-    raise Unsupported(f"send one of {', '.join(MEDIA_TYPES)}")
+    return ArrowSource(path, schema, limits)

@@ -18,6 +18,8 @@ from service.errors import Finding
 FIRST_ROWS = 5
 MAX_SAMPLES = 10_000
 """Distinct offending cells of a column that are kept to be judged for identifiers."""
+MAX_SAMPLE = 1000
+"""So much of each is kept."""
 
 _PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z _/()&-]{0,63}\Z")
 
@@ -95,7 +97,7 @@ class Problems:
             if len(kept) >= MAX_SAMPLES:
                 return
             if cell:
-                kept[cell] = None
+                kept[cell[:MAX_SAMPLE]] = None
 
     def header(self, place: str, name: str) -> None:
         """Keep a column's name to be judged; ``place`` is what may be told of it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from service.agreements.ports import AgreementRow, CompletionRow, PinnedKey, SignatureRow, VersionRow
 from service.storage import tables
@@ -18,6 +18,19 @@ _KEY = tables.table(tables.PartyKey)
 _PARTY = tables.table(tables.Party)
 _SIGNATURE = tables.table(tables.AgreementSignature)
 _VERSION = tables.table(tables.AgreementVersion)
+
+_SIGNED = (
+    select(
+        _SIGNATURE.c.party,
+        _SIGNATURE.c.jws,
+        _SIGNATURE.c.thumbprint,
+        _SIGNATURE.c.signed_at,
+        _KEY.c.party,
+        _KEY.c.jwk,
+    )
+    .select_from(_SIGNATURE.outerjoin(_KEY, _KEY.c.thumbprint == _SIGNATURE.c.thumbprint))
+    .where(_SIGNATURE.c.agreement == bindparam("agreement"), _SIGNATURE.c.version == bindparam("version"))
+)
 
 
 class AgreementStore:
@@ -100,6 +113,13 @@ class AgreementStore:
             .order_by(held.signed_at, held.party)
         )
         return [SignatureRow(*row) for row in self._connection.execute(query)]
+
+    def signed(self, agreement: str, version: int) -> list[tuple[SignatureRow, PinnedKey | None]]:
+        """Return a version's signatures, each with the key that its thumbprint names."""
+        found = self._connection.execute(_SIGNED, {"agreement": agreement, "version": version})
+        return [
+            (SignatureRow(*row[:4]), PinnedKey(row[4], row[2], row[5]) if row[4] is not None else None) for row in found
+        ]
 
     def add_signature(self, agreement: str, version: int, row: SignatureRow) -> None:
         """Add a signature."""
