@@ -2,6 +2,7 @@
 
 import pytest
 
+from schemas.identifiers import is_nhs_number
 from schemas.table_schema import parse
 from service.intake.media import ARROW, CSV, NDJSON
 from tests.unit.intake.conftest import Checker
@@ -46,6 +47,23 @@ def test_an_identifier_in_a_line_that_is_broken_elsewhere_is_named(checker: Chec
     assert checker.rules(body, NDJSON) == {("identifier:postcode", "group"), ("wrong_type", "group")}
     ragged = write_csv([GOOD]) + b"one,BS1 4DJ\r\n"
     assert checker.rules(ragged, CSV) == {("malformed_csv", ""), ("identifier:postcode", "")}
+
+
+def test_a_number_long_enough_to_be_an_identifier_is_judged(checker: Checker) -> None:
+    wide = parse(
+        {
+            "concordat:schema": "wide/v1",
+            "title": "Wide",
+            "concordat:privacy_unit": "record",
+            "concordat:period": "day",
+            "fields": [field("day", "date"), field("ref", "integer", minimum=0, maximum=2**31 - 1)],
+        }
+    )
+    numbers = range(2_000_000_000, 2_000_001_000)
+    valid = [{"day": "2026-04-01", "ref": str(number)} for number in numbers if is_nhs_number(str(number))]
+    assert checker.rules(write_csv(valid, wide), CSV, wide) == {("identifier:NHS number", "ref")}
+    chance = [{"day": "2026-04-01", "ref": str(number)} for number in numbers]
+    assert checker.stage(write_csv(chance, wide), CSV, wide).rows == 1000
 
 
 @pytest.mark.parametrize("media", [CSV, ARROW])

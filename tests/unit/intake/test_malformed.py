@@ -48,6 +48,7 @@ def test_csv_by_rfc_4180_is_read(checker: Checker, body: bytes) -> None:
         pytest.param(ROW.replace(b"violence", b"viol\xffnce"), id="not UTF-8"),
         pytest.param(ROW.replace(b"violence", b"viol\x00nce"), id="a NUL"),
         pytest.param(ROW.replace(b"violence", b"x" * 5000), id="a line too long"),
+        pytest.param(ROW.replace(b"violence", b"x" * 50_000), id="a line much too long"),
         pytest.param(ROW.replace(b"violence", b'"' + b"x\n" * 3000 + b'"'), id="a record of many lines"),
         pytest.param(ROW.replace(b"violence", b"viol\rence"), id="a bare carriage return"),
     ],
@@ -76,6 +77,31 @@ def test_a_malformed_csv_row_is_refused_with_its_number(checker: Checker, bad: b
 def test_a_file_that_is_no_csv_is_refused(checker: Checker, body: bytes) -> None:
     rules = {rule for rule, _ in checker.rules(body, limits=SMALL)}
     assert rules & {"malformed_csv", "missing_column"}
+
+
+def test_every_broken_row_of_a_large_file_is_counted(checker: Checker) -> None:
+    body = b"\n".join([HEAD, *[ROW, ROW + b",x"] * 70_000, b""])
+    found = checker.findings(body)
+    assert [(one.rule, one.count, one.rows) for one in found] == [("malformed_csv", 70_000, (2, 4, 6, 8, 10))]
+    bad = ROW.replace(b"violence", b"arson")
+    found = checker.findings(b"\n".join([HEAD, *[ROW, bad] * 70_000, b""]))
+    assert [(one.rule, one.count, one.rows) for one in found] == [("code", 70_000, (2, 4, 6, 8, 10))]
+
+
+def test_many_unknown_keys_are_counted_and_named_by_place(checker: Checker) -> None:
+    good = json.loads(write([GOOD], NDJSON))
+    body = "".join(f"{json.dumps({**good, f'key-{number}': [number, [[]]]})}\n" for number in range(120))
+    found = checker.findings(body.encode(), NDJSON)
+    assert {one.rule for one in found} == {"unknown_column"}
+    assert sum(one.count for one in found) == 120
+    assert len(found) == 101
+
+
+def test_a_json_file_of_many_lines_is_read_in_parts(checker: Checker) -> None:
+    line = write([GOOD], NDJSON)
+    assert checker.stage(line * 40_000, NDJSON).rows == 40_000
+    (found,) = checker.findings(line * 40_000 + line.replace(b"violence", b"arson"), NDJSON)
+    assert (found.rule, found.rows) == ("code", (40_001,))
 
 
 @pytest.mark.parametrize(

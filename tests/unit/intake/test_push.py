@@ -4,6 +4,8 @@ import base64
 import hashlib
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,9 +18,9 @@ from service.audit.entry import Kind
 from service.errors import ConcordatError, Conflict, EngineFailed, Malformed, NotFound
 from service.intake.expressions import Covers
 from service.intake.media import ARROW
-from service.intake.ports import State
+from service.intake.ports import ExtractRow, KeyTaken, State
 from tests.unit.intake.files import COVERS, GOOD, PERSON_SCHEMA, RECORD_SCHEMA, write, write_csv
-from tests.unit.intake.memory_store import MemoryStore
+from tests.unit.intake.memory_store import MemoryExtracts, MemoryStore, MemoryTransaction
 from tests.unit.intake.pushing import AGREEMENT, FIRE, A, D, Desk, good
 
 
@@ -320,3 +322,98 @@ def test_the_covered_period_is_what_rows_are_held_to(desk: Desk) -> None:
     assert isinstance(error, Malformed)
     assert [finding.rule for finding in error.findings] == ["outside_period"]
     assert PERSON_SCHEMA.period == "occurred"
+
+
+class HiddenKeys(MemoryExtracts):
+    """As seen before another writer bound the key."""
+
+    def by_key(self, agreement: str, party: str, client: str, key: str) -> ExtractRow | None:
+        return None
+
+    def insert(self, row: ExtractRow) -> None:
+        raise KeyTaken
+
+
+class Blind(MemoryStore):
+    """Does not see bound keys until an insertion has failed."""
+
+    def __init__(self, state: MemoryTransaction) -> None:
+        super().__init__()
+        self.state = state
+        self._hidden = True
+
+    def _seen(self, transaction: MemoryTransaction) -> MemoryTransaction:
+        extracts = transaction.extracts
+        hidden = HiddenKeys(extracts.rows, extracts.versions)
+        return MemoryTransaction(hidden, transaction.log) if self._hidden else transaction
+
+    @contextmanager
+    def write(self) -> Iterator[MemoryTransaction]:
+        with super().write() as transaction:
+            try:
+                yield self._seen(transaction)
+            except KeyTaken:
+                self._hidden = False
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[MemoryTransaction]:
+        with super().read() as transaction:
+            yield self._seen(transaction)
+
+
+def test_a_key_that_another_writer_binds_meanwhile_is_answered_with_that_ones_receipt(desk: Desk) -> None:
+    receipt = desk.push(3)
+    assert Desk(desk.folder, Blind(state(desk))).push(3) == receipt
+    assert files_on_disk(desk) == [receipt["extract"]]
+
+
+def test_a_key_whose_other_push_fails_meanwhile_may_be_tried_again(desk: Desk) -> None:
+    blind = Blind(MemoryTransaction())
+    with pytest.raises(Conflict) as caught:
+        Desk(desk.folder, blind).push(3)
+    assert caught.value.code == "in_progress"
+    assert files_on_disk(desk) == []
+
+
+@pytest.mark.parametrize("step", ["push-delta-committed", "withdrawal-delta-committed"])
+def test_two_processes_that_complete_one_intent_at_once_record_it_once(tmp_path: Path, step: str) -> None:
+    desk = Desk(tmp_path, MemoryStore())
+    extract = desk.push(2, "key-0")["extract"]
+
+    def meanwhile(name: str) -> None:
+        if name == step:
+            Desk(tmp_path, desk.store).recover()
+
+    racing = Desk(tmp_path, desk.store, meanwhile)
+    if step.startswith("push"):
+        receipt = racing.push(3)
+        assert racing.row(receipt["extract"]).receipt == receipt
+        assert kinds(desk) == [Kind.PUSHED, Kind.PUSHED]
+    else:
+        receipt = racing.withdraw(extract)
+        assert racing.row(extract).withdrawal == receipt
+        assert kinds(desk) == [Kind.PUSHED, Kind.WITHDRAWN]
+
+
+def test_a_dataset_that_is_too_busy_keeps_the_intent_for_a_retry(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object, **__: object) -> int:
+        raise Conflict("busy", code="in_progress")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.lake, "commit", busy)
+        with pytest.raises(Conflict):
+            desk.push(3)
+    receipt = desk.push(3)
+    assert desk.row(receipt["extract"]).state is State.COMMITTED
+    assert seen_rows(desk) == 3
+    assert len(files_on_disk(desk)) == 1
+
+
+def test_a_staged_extract_cannot_be_replaced_or_withdrawn_yet(desk: Desk) -> None:
+    old = desk.push(3)["extract"]
+    with desk.store.write() as transaction:
+        transaction.extracts.move(old, State.COMMITTED, State.STAGED)
+    assert refused(desk, key="key-2", replaces=old).code == "in_progress"
+    with pytest.raises(Conflict):
+        desk.withdraw(old)

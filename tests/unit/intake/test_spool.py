@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import os
 import stat
 import zlib
 from collections.abc import AsyncIterator
@@ -98,6 +99,7 @@ def test_a_content_digest_that_fits_is_accepted(tmp_path: Path, header: str) -> 
         f"{digest_header(BODY)},",
         f"SHA-256{digest_header(BODY)[7:]}",
         "sha-256=::",
+        "sha-256=:A:",
     ],
 )
 def test_a_malformed_content_digest_is_refused(tmp_path: Path, header: str) -> None:
@@ -140,6 +142,21 @@ def test_broken_gzip_is_refused(tmp_path: Path, body: bytes) -> None:
     found = refusal(body, tmp_path, content_encoding="gzip")
     assert isinstance(found, Malformed)
     assert found.code == "bad_content_encoding"
+
+
+def test_bytes_after_the_end_of_gzip_are_refused_in_a_later_block_too(tmp_path: Path) -> None:
+    packed = gzip.compress(os.urandom(BLOCK))
+
+    async def first_the_end() -> AsyncIterator[bytes]:
+        yield packed
+        yield b"x" * BLOCK
+
+    async def run() -> None:
+        async with spooled(first_the_end(), tmp_path, limit=10 << 20, content_encoding="gzip"):
+            pass
+
+    with pytest.raises(Malformed):
+        anyio.run(run)
 
 
 @pytest.mark.parametrize("coding", ["br", "deflate", "gzip, gzip", "zstd"])
