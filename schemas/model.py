@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from schemas.canonical import canonical
 from schemas.errors import DocumentError
 
 _MAX_FINDINGS = 50
@@ -38,10 +38,10 @@ def read(model: type[Model], value: Any) -> Model:
 
     Raises:
         InvalidDocument: with every finding.
-        DocumentError: the value has no canonical form.
+        ValueError: the value is no JSON value.
     """
     try:
-        return model.model_validate_json(canonical(value))
+        return model.model_validate_json(json.dumps(value, allow_nan=False))
     except ValidationError as error:
         findings = [
             ("/".join(str(part) for part in found["loc"]), found["msg"])

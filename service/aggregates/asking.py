@@ -37,7 +37,7 @@ from service.aggregates.intents import (
     stored_request,
     unit,
 )
-from service.aggregates.ports import Binding, IntentRow, Lake, ReleaseRow, Store, Transaction
+from service.aggregates.ports import Binding, IntentRow, Lake, ReleaseRow, Store, Transaction, VersionName
 from service.agreements.periods import current_period, period_start
 from service.agreements.ports import VersionRow
 from service.agreements.standing import Current, deciding, document, library, seen_by, stopped, visible
@@ -161,7 +161,7 @@ class Asking:
         limits = caps(case.found.agreement)
         spend = resolve_spend(case.request.spend, case.caller.party, limits)
         question = ask_price(case.request, case.plan, spend, case.found.agreement)
-        held = tx.answers.best_release(case.found.row.id, case.plan.identity(_names(case.plan, _versions(tx, case))))
+        held = tx.answers.best_release(case.found.row.id, case.plan.identity(_names(_versions(tx, case))))
         repeat = held is not None and held.rho_nano >= question.price.rho_nano
         remaining = self._remaining(tx, case, limits)
         return made | releases.preview(
@@ -218,7 +218,7 @@ class Asking:
         spend = resolve_spend(case.request.spend, case.caller.party, limits)
         question = ask_price(case.request, case.plan, spend, case.found.agreement)
         versions = _versions(tx, case)
-        identity = case.plan.identity(_names(case.plan, versions))
+        identity = case.plan.identity(_names(versions))
         held = tx.answers.best_release(case.found.row.id, identity)
         if held is not None and held.rho_nano >= question.price.rho_nano:
             index = self._log(tx, Kind.REPEATED, case, result={"release": held.id, "digest": held.digest})
@@ -256,7 +256,7 @@ class Asking:
         case: _Case,
         question: Question,
         limits: Caps,
-        versions: dict[str, dict[str, Any]],
+        versions: dict[str, VersionName],
         identity: str,
     ) -> IntentRow:
         found, caller = case.found, case.caller
@@ -290,7 +290,7 @@ class Asking:
             identity=identity,
             spend=spend_as_text(question.spend),
             rho_nano=question.price.rho_nano,
-            pinned=canonical(versions).decode(),
+            pinned=canonical(_pinned(tx, case, versions)).decode(),
             state="open",
             charged_index=index,
             created_at=charge.at,
@@ -521,15 +521,20 @@ def _words(tx: Transaction, agreement: Agreement | None) -> frozenset[str]:
         return frozenset()
 
 
-def _versions(tx: Transaction, case: _Case) -> dict[str, dict[str, Any]]:
+def _versions(tx: Transaction, case: _Case) -> dict[str, VersionName]:
+    """Return the data version of each dataset that a plan reads."""
+    return {name: tx.answers.data_version(case.found.row.id, name) for name in datasets(case.plan)}
+
+
+def _pinned(tx: Transaction, case: _Case, versions: dict[str, VersionName]) -> dict[str, dict[str, Any]]:
+    """Return what an intent pins: each dataset's data version, and the days that it was declared to cover."""
     made = {}
-    for name in datasets(case.plan):
-        version = tx.answers.data_version(case.found.row.id, name)
+    for name, version in versions.items():
         covered = [{"from": first, "to": last} for first, last in tx.answers.covered(case.found.row.id, name)]
         made[name] = {"name": version.name, "lake": version.lake, "covered": covered}
     return made
 
 
-def _names(plan: EffectivePlan, versions: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Return the opaque data version of each dataset that a plan reads."""
-    return {name: versions[name]["name"] for name in datasets(plan)}
+def _names(versions: dict[str, VersionName]) -> dict[str, str]:
+    """Return the opaque name of each data version, which is what a question's identity counts."""
+    return {name: version.name for name, version in versions.items()}

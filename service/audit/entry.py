@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NewType
@@ -140,6 +140,7 @@ class Entry:
     decision: Decision | None = None
     charge: Charge | None = None
     result: Mapping[str, Any] | None = None
+    _data: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what could not be verified, or should never be written."""
@@ -151,7 +152,8 @@ class Entry:
             raise DocumentError("entry_malformed", "not sha256: and 64 hex digits", "agreement/digest")
         if self.charge is not None:
             _check_charge(self.charge)
-        if _PSEUDONYM.search(self.data().decode()):
+        object.__setattr__(self, "_data", canonical(self.as_dict()))
+        if _PSEUDONYM.search(self._data.decode()):
             raise DocumentError("pseudonym_in_entry", "the entry holds what has the form of a pseudonym")
 
     def as_dict(self) -> dict[str, Any]:
@@ -159,24 +161,30 @@ class Entry:
         return {
             "kind": self.kind.value,
             "time": format_time(self.time),
-            "caller": asdict(self.caller),
-            "agreement": None if self.agreement is None else asdict(self.agreement),
+            "caller": _plain(self.caller),
+            "agreement": None if self.agreement is None else _plain(self.agreement),
             "purpose": self.purpose,
             "reason": self.reason,
             "request": None if self.request is None else dict(self.request),
-            "decision": None if self.decision is None else asdict(self.decision),
-            "charge": None if self.charge is None else asdict(self.charge),
+            "decision": None if self.decision is None else _plain(self.decision),
+            "charge": None if self.charge is None else _plain(self.charge),
             "result": None if self.result is None else dict(self.result),
             "nonce": self.nonce,
         }
 
     def data(self) -> bytes:
         """Return the leaf's data: the canonical JSON of the entry, its nonce included."""
-        return canonical(self.as_dict())
+        return self._data
 
     def leaf(self) -> bytes:
         """Return the entry's leaf hash."""
         return leaf_hash(self.data())
+
+
+def _plain(part: Caller | AgreementRef | Decision | Charge) -> dict[str, Any]:
+    """Return a part as JSON values; faster than ``dataclasses.asdict``, which copies deeply."""
+    made = {name: getattr(part, name) for name in part.__dataclass_fields__}
+    return made | {"clauses": list(part.clauses)} if isinstance(part, Decision) else made
 
 
 def check_reason(text: str, screen: Screen) -> CheckedReason:

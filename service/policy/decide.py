@@ -117,6 +117,8 @@ def _candidates(agreement: Agreement, party: str, purpose: str, dataset: str) ->
         for index, grant in enumerate(agreement.grants)
         if party in grant.to and purpose in grant.for_ and grant.dataset == dataset
     ]
+    if len(found) == 1:
+        return found
     return sorted(
         found, key=lambda item: (len(item[1].rows), canonical(item[1].model_dump(by_alias=True, mode="json")))
     )

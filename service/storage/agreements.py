@@ -19,6 +19,14 @@ _PARTY = tables.table(tables.Party)
 _SIGNATURE = tables.table(tables.AgreementSignature)
 _VERSION = tables.table(tables.AgreementVersion)
 
+_BY_ID = select(_AGREEMENT).where(_AGREEMENT.c.id == bindparam("id"))
+_SUSPENDED = select(_SUSPENSION.c.party).where(_SUSPENSION.c.agreement == bindparam("id")).order_by(_SUSPENSION.c.party)
+_VERSIONS = select(_VERSION).where(_VERSION.c.agreement == bindparam("id")).order_by(_VERSION.c.version)
+_COMPLETIONS = (
+    select(_COMPLETION.c.version, _COMPLETION.c.signers)
+    .where(_COMPLETION.c.agreement == bindparam("id"))
+    .order_by(_COMPLETION.c.version)
+)
 _SIGNED = (
     select(
         _SIGNATURE.c.party,
@@ -72,13 +80,11 @@ class AgreementStore:
 
     def agreement(self, agreement: str) -> AgreementRow | None:
         """Return one agreement."""
-        query = select(_AGREEMENT).where(_AGREEMENT.c.id == agreement)
-        row = self._connection.execute(query).mappings().first()
+        row = self._connection.execute(_BY_ID, {"id": agreement}).mappings().first()
         return self._row(row) if row else None
 
     def _row(self, row: Any) -> AgreementRow:
-        query = select(_SUSPENSION.c.party).where(_SUSPENSION.c.agreement == row["id"]).order_by(_SUSPENSION.c.party)
-        suspended = tuple(item[0] for item in self._connection.execute(query))
+        suspended = tuple(item[0] for item in self._connection.execute(_SUSPENDED, {"id": row["id"]}))
         return AgreementRow(row["id"], row["anchor"], row["period_floor"], row["terminated_at"], suspended)
 
     def add_agreement(self, row: AgreementRow) -> None:
@@ -90,9 +96,8 @@ class AgreementStore:
 
     def versions(self, agreement: str) -> list[VersionRow]:
         """Return an agreement's versions, the oldest first."""
-        version = _VERSION.c
-        query = select(_VERSION).where(version.agreement == agreement).order_by(version.version)
-        return [VersionRow(**row) for row in self._connection.execute(query).mappings()]
+        found = self._connection.execute(_VERSIONS, {"id": agreement}).mappings()
+        return [VersionRow(**row) for row in found]
 
     def add_version(self, row: VersionRow) -> None:
         """Add a version."""
@@ -133,9 +138,8 @@ class AgreementStore:
 
     def completions(self, agreement: str) -> list[CompletionRow]:
         """Return the versions that every required party has signed, the oldest first."""
-        held = _COMPLETION.c
-        query = select(held.version, held.signers).where(held.agreement == agreement).order_by(held.version)
-        return [CompletionRow(row[0], tuple(json.loads(row[1]))) for row in self._connection.execute(query)]
+        found = self._connection.execute(_COMPLETIONS, {"id": agreement})
+        return [CompletionRow(row[0], tuple(json.loads(row[1]))) for row in found]
 
     def add_completion(self, agreement: str, row: CompletionRow, at: str) -> None:
         """Record that a version was signed by all."""

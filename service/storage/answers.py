@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date, timedelta
 
-from sqlalchemy import ColumnElement, Connection, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, text, update
 
 from service.aggregates.ports import Binding, IntentRow, ReleaseRow, VersionName
 from service.storage import tables
@@ -17,6 +17,18 @@ _RELEASE = tables.table(tables.Release)
 _VERSION = tables.table(tables.DataVersion)
 _STANDING = ("committed", "replacing", "withdrawing")
 _NEVER = VersionName("none", -1)
+_NEWEST = (
+    select(_VERSION.c.name, _VERSION.c.lake_version)
+    .where(_VERSION.c.agreement == bindparam("agreement"), _VERSION.c.dataset == bindparam("dataset"))
+    .order_by(_VERSION.c.sequence.desc())
+    .limit(1)
+)
+_BEST = (
+    select(_RELEASE)
+    .where(_RELEASE.c.agreement == bindparam("agreement"), _RELEASE.c.identity == bindparam("identity"))
+    .order_by(_RELEASE.c.rho_nano.desc(), _RELEASE.c.log_index)
+    .limit(1)
+)
 _ADD_RELEASE = text(
     "INSERT INTO release (id, intent, agreement, party, dataset, identity, rho_nano, body, digest, log_index, "
     "released_at) VALUES (:id, :intent, :agreement, :party, :dataset, :identity, :rho_nano, :body, :digest, "
@@ -32,14 +44,7 @@ class AnswerStore:
 
     def data_version(self, agreement: str, dataset: str) -> VersionName:
         """Return a dataset's data version."""
-        version = _VERSION.c
-        query = (
-            select(version.name, version.lake_version)
-            .where(version.agreement == agreement, version.dataset == dataset)
-            .order_by(version.sequence.desc())
-            .limit(1)
-        )
-        row = self._connection.execute(query).first()
+        row = self._connection.execute(_NEWEST, {"agreement": agreement, "dataset": dataset}).first()
         return VersionName(*row) if row else _NEVER
 
     def covered(self, agreement: str, dataset: str) -> list[tuple[str, str]]:
@@ -136,14 +141,7 @@ class AnswerStore:
 
     def best_release(self, agreement: str, identity: str) -> ReleaseRow | None:
         """Return the release of this question with the largest rho."""
-        release = _RELEASE.c
-        query = (
-            select(_RELEASE)
-            .where(release.agreement == agreement, release.identity == identity)
-            .order_by(release.rho_nano.desc(), release.log_index)
-            .limit(1)
-        )
-        row = self._connection.execute(query).mappings().first()
+        row = self._connection.execute(_BEST, {"agreement": agreement, "identity": identity}).mappings().first()
         return ReleaseRow(**row) if row else None
 
     def _one(self, condition: ColumnElement[bool]) -> ReleaseRow | None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, insert, select, text
 
 from service.budget.ledger import ChargeRequest, Posting
-from service.storage.tables import Account, Charge, ChargeSource, table
+from service.storage.tables import Charge, ChargeSource, table
 
-_ACCOUNT = table(Account)
 _CHARGE = table(Charge)
 _SOURCE = table(ChargeSource)
+_SPENT = text("SELECT rho_nano FROM account WHERE key = :key")
+_ELSEWHERE = text(
+    "SELECT coalesce(sum(rho_nano), 0), coalesce(sum(CASE WHEN at >= :since THEN rho_nano ELSE 0 END), 0) "
+    "FROM charge_source WHERE source = :source AND agreement <> :agreement"
+)
 _OPEN = text("INSERT INTO account (key, rho_nano, delta_e18) VALUES (:key, 0, 0) ON CONFLICT (key) DO NOTHING")
 _ADD = text(
     "UPDATE account SET rho_nano = rho_nano + :rho, delta_e18 = delta_e18 + :delta "
@@ -25,21 +29,17 @@ class LedgerStore:
 
     def elsewhere(self, agreement: str, sources: tuple[str, ...], since: str) -> dict[str, int]:
         """Return the most that other agreements spent on one of these sources, over all time and since a time."""
-        made = {}
-        for name, after in (("lifetime", ""), ("period", since)):
-            query = (
-                select(func.sum(_SOURCE.c.rho_nano))
-                .where(_SOURCE.c.source.in_(sources))
-                .where(_SOURCE.c.agreement != agreement, _SOURCE.c.at >= after)
-                .group_by(_SOURCE.c.source)
-            )
-            made[name] = max((int(row[0]) for row in self._connection.execute(query)), default=0)
+        made = {"lifetime": 0, "period": 0}
+        for source in sources:
+            values = {"source": source, "agreement": agreement, "since": since}
+            lifetime, period = self._connection.execute(_ELSEWHERE, values).one()
+            made["lifetime"] = max(made["lifetime"], int(lifetime))
+            made["period"] = max(made["period"], int(period))
         return made
 
     def spent(self, key: str) -> int:
         """Return an account's nano-rho; 0 where it was never posted to."""
-        found = self._connection.execute(select(_ACCOUNT.c.rho_nano).where(_ACCOUNT.c.key == key)).scalar()
-        return int(found or 0)
+        return int(self._connection.execute(_SPENT, {"key": key}).scalar() or 0)
 
     def post(self, charge: ChargeRequest, postings: tuple[Posting, ...]) -> Posting | None:
         """Take a charge, or return the posting whose cap it would pass; then the caller must roll back."""

@@ -9,12 +9,14 @@ from sqlalchemy import Connection, insert, select, text
 from service.audit import merkle
 from service.audit.entry import Entry
 from service.audit.ports import LIFECYCLE, SearchTerms, StoredEntry
-from service.storage.tables import LogCheckpoint, LogContent, LogHead, LogNode, table
+from service.storage.tables import LogCheckpoint, LogContent, LogNode, table
 
 _CHECKPOINT = table(LogCheckpoint)
 _CONTENT = table(LogContent)
-_HEAD = table(LogHead)
 _NODES = table(LogNode)
+_SIZE = text("SELECT size FROM log_head WHERE id = 1")
+_ADD_NODES = insert(_NODES)
+_ADD_CONTENT = insert(_CONTENT)
 _NODE = text("SELECT hash FROM log_node WHERE level = :level AND position = :position")
 _GROW = text("UPDATE log_head SET size = :after WHERE id = 1 AND size = :before")
 
@@ -27,7 +29,7 @@ class LogStore:
 
     def size(self) -> int:
         """Return the number of entries."""
-        return int(self._connection.execute(select(_HEAD.c.size).where(_HEAD.c.id == 1)).scalar_one())
+        return int(self._connection.execute(_SIZE).scalar_one())
 
     def append(self, entry: Entry) -> int:
         """Append an entry and return its index.
@@ -38,11 +40,11 @@ class LogStore:
         n = self.size()
         nodes = merkle.append(n, self.node, entry.leaf())
         rows = [{"level": level, "position": index, "hash": found} for level, index, found in nodes]
-        self._connection.execute(insert(_NODES), rows)
+        self._connection.execute(_ADD_NODES, rows)
         fields = entry.as_dict()
         request = fields["request"] or {}
         self._connection.execute(
-            insert(_CONTENT),
+            _ADD_CONTENT,
             {
                 "n": n,
                 "at": fields["time"],
