@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -48,14 +50,31 @@ def verify(token: str, key: Ed25519PublicKey, issuer: str, now: datetime) -> Cal
     Raises:
         Unauthenticated: ``invalid_token``: another type, issuer, audience or key, or expired.
     """
+    claims = _claims(token, key.public_bytes_raw(), issuer)
+    if claims is None:
+        raise _invalid("the token is not one of ours")
+    if claims.expires_at <= now.timestamp():
+        raise _invalid("the token has expired; sign in again")
+    return claims.caller
+
+
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    caller: Caller
+    expires_at: int
+
+
+@lru_cache(maxsize=4096)
+def _claims(token: str, key: bytes, issuer: str) -> _Claims | None:
+    """Return what a token says, None where it is not ours; cached, as that never changes. Its end is not judged."""
     if len(token) > _MAX_LENGTH:
-        raise _invalid("the token is too long")
+        return None
     try:
         if jwt.get_unverified_header(token).get("typ") != _TYPE:
-            raise _invalid("this is no access token")
+            return None
         claims: dict[str, Any] = jwt.decode(
             token,
-            key,
+            Ed25519PublicKey.from_public_bytes(key),
             algorithms=["EdDSA"],
             audience=issuer,
             issuer=issuer,
@@ -66,11 +85,9 @@ def verify(token: str, key: Ed25519PublicKey, issuer: str, now: datetime) -> Cal
             },
         )
         roles = frozenset(Role(word) for word in claims["scope"].split())
-    except (jwt.PyJWTError, ValueError, AttributeError, RecursionError):
-        raise _invalid("the token is not one of ours") from None
-    if claims["exp"] <= now.timestamp():
-        raise _invalid("the token has expired; sign in again")
-    return Caller(str(claims["sub"]), str(claims["party"]), roles)
+        return _Claims(Caller(str(claims["sub"]), str(claims["party"]), roles), int(claims["exp"]))
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 def _invalid(words: str) -> Unauthenticated:

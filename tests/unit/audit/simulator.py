@@ -54,9 +54,7 @@ class LogSimulator:
     def register(self, caps: Mapping[str, Any] = CAPS, agreement: AgreementRef = AGREEMENT) -> int:
         return self.append(Kind.REGISTERED, agreement=agreement, result={"caps": dict(caps)})
 
-    def charge(
-        self, intent: str, rho_nano: int, *, period: int = 0, party: str = "opcc", **fields: Any
-    ) -> int:
+    def charge(self, intent: str, rho_nano: int, *, period: int = 0, party: str = "opcc", **fields: Any) -> int:
         charge = Charge(intent, period, rho_nano, delta_e18=5)
         return self.append(Kind.CHARGED, caller=Caller("client", party, "analyst"), charge=charge, **fields)
 

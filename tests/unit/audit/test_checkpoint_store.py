@@ -36,9 +36,7 @@ def grow(log: LogSimulator, entries: int) -> None:
         log.append("read")
 
 
-def test_the_first_checkpoint_is_remembered(
-    store: CheckpointStore, log: LogSimulator, tmp_path: Path
-) -> None:
+def test_the_first_checkpoint_is_remembered(store: CheckpointStore, log: LogSimulator, tmp_path: Path) -> None:
     assert store.newest() is None
     accepted = store.accept(log.note())
     assert accepted.size == 8
@@ -46,9 +44,7 @@ def test_the_first_checkpoint_is_remembered(
     assert again.newest() == accepted
 
 
-def test_a_checkpoint_that_extends_the_remembered_one_replaces_it(
-    store: CheckpointStore, log: LogSimulator
-) -> None:
+def test_a_checkpoint_that_extends_the_remembered_one_replaces_it(store: CheckpointStore, log: LogSimulator) -> None:
     store.accept(log.note())
     grow(log, 5)
     store.accept(log.note(), log.consistency(8))
@@ -120,18 +116,14 @@ def test_an_entry_that_is_not_in_the_log_is_refused(store: CheckpointStore, log:
         store.verify_entry(3, log.entries[2].as_dict(), log.inclusion(2))
 
 
-def test_an_entry_after_the_remembered_checkpoint_is_refused(
-    store: CheckpointStore, log: LogSimulator
-) -> None:
+def test_an_entry_after_the_remembered_checkpoint_is_refused(store: CheckpointStore, log: LogSimulator) -> None:
     store.accept(log.note())
     n = log.append("read")
     with pytest.raises(NotIncludedError):
         store.verify_leaf(n, log.entries[n].leaf(), log.inclusion(n))
 
 
-def test_nothing_is_included_before_a_checkpoint_is_remembered(
-    store: CheckpointStore, log: LogSimulator
-) -> None:
+def test_nothing_is_included_before_a_checkpoint_is_remembered(store: CheckpointStore, log: LogSimulator) -> None:
     with pytest.raises(NotIncludedError):
         store.verify_leaf(0, log.entries[0].leaf(), log.inclusion(0))
 
@@ -144,9 +136,7 @@ def test_two_brokers_are_remembered_apart(tmp_path: Path, log: LogSimulator) -> 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
-def test_the_file_is_readable_by_its_owner_alone(
-    store: CheckpointStore, log: LogSimulator, tmp_path: Path
-) -> None:
+def test_the_file_is_readable_by_its_owner_alone(store: CheckpointStore, log: LogSimulator, tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         store.accept(log.note())

@@ -23,12 +23,8 @@ from service.audit.checkpoint import (
 # The published example of golang.org/x/mod/sumdb/note, where the signed-note format comes from.
 GOLDEN_SEED = "AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz"
 GOLDEN_VKEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
-GOLDEN_TEXT = (
-    "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
-)
-GOLDEN_SIGNATURE = (
-    "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
-)
+GOLDEN_TEXT = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
+GOLDEN_SIGNATURE = "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
 GOLDEN_NOTE = f"{GOLDEN_TEXT}\n— PeterNeumann {GOLDEN_SIGNATURE}\n"
 
 # Ours, from the key 00 01 02 ... 1f: whoever changes the format notices here.
@@ -37,9 +33,7 @@ ROOT = hashlib.sha256(b"root").digest()
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 VKEY = verifier_key(ORIGIN, KEY.public_key())
 OUR_GOLDEN_BODY = "broker.example/log\n7\nSBNJTRN+FjG7owHVrKtue7eqdM4RhdRWVl71HXN2d7I=\n"
-OUR_GOLDEN_SIGNATURE = (
-    "lVSOIu6ZrCl5iggckaOiaLqUPpHuIQVgnI/6e1C3unNzKUNKKQo8/aZwyIaecrq6iRTLV+Jc1KchS3wTwImsHaak5wo="
-)
+OUR_GOLDEN_SIGNATURE = "lVSOIu6ZrCl5iggckaOiaLqUPpHuIQVgnI/6e1C3unNzKUNKKQo8/aZwyIaecrq6iRTLV+Jc1KchS3wTwImsHaak5wo="
 OUR_GOLDEN_VKEY = "broker.example/log+95548e22+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
 
 

@@ -134,9 +134,7 @@ def test_a_reason_has_no_control_or_invisible_characters(char: str) -> None:
     assert caught.value.code == "reason_characters"
 
 
-@pytest.mark.parametrize(
-    "text", ["for 9434765919", "for \uff19\uff14\uff13"]
-)  # the second in full-width digits
+@pytest.mark.parametrize("text", ["for 9434765919", "for \uff19\uff14\uff13"])  # the second in full-width digits
 def test_a_reason_is_screened_for_identifiers_and_not_repeated(text: str) -> None:
     with pytest.raises(DocumentError) as caught:
         check_reason(text, digits)

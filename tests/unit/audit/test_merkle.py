@@ -317,9 +317,7 @@ def refuses_inclusion(n: int, size: int, leaf: bytes, proof: list[bytes], root: 
 def refuses_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: list[bytes]) -> bool:
     with pytest.raises(MerkleError):
         merkle.verify_consistency(old, new, old_root, new_root, proof)
-    earlier, later = (
-        Checkpoint("broker.example/log", *pair, "") for pair in ((old, old_root), (new, new_root))
-    )
+    earlier, later = (Checkpoint("broker.example/log", *pair, "") for pair in ((old, old_root), (new, new_root)))
     with pytest.raises(LogError):
         tlog.verify_consistency(earlier, later, proof)
     return True

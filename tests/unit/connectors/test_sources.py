@@ -50,9 +50,7 @@ def run_street(tmp_path: Path, *lines: str, header: str = STREET_HEADER) -> tupl
 
 def errors(path: Path, name: str) -> list[Any]:
     schema = Schema.from_descriptor(LIBRARY[name].value)
-    found: list[Any] = (
-        Resource(path=path.name, basepath=str(path.parent), schema=schema).validate().flatten(["note"])
-    )
+    found: list[Any] = Resource(path=path.name, basepath=str(path.parent), schema=schema).validate().flatten(["note"])
     return found
 
 
@@ -94,9 +92,7 @@ class TestStreet:
         report, rows = run_street(tmp_path, street(), street(lsoa=lsoa))
         assert rows[2][1:3] == [written, "unknown"]
         assert report.rows == 2
-        assert {name: (found.count, found.rows) for name, found in report.problems.items()} == {
-            problem: (1, [3])
-        }
+        assert {name: (found.count, found.rows) for name, found in report.problems.items()} == {problem: (1, [3])}
 
     def test_repeated_crime_ids_are_counted_and_kept_but_blank_ones_are_not(self, tmp_path: Path) -> None:
         report, rows = run_street(tmp_path, street("aa"), street(""), street(""), street("aa"), street("aa"))
@@ -104,9 +100,7 @@ class TestStreet:
         assert report.problems["repeated_crime_id"].rows == [5, 6]
 
     def test_new_types_and_outcomes_become_unknown_and_a_blank_outcome_is_none(self, tmp_path: Path) -> None:
-        report, rows = run_street(
-            tmp_path, street(kind="Piracy", outcome="Walked the plank"), street(kind="")
-        )
+        report, rows = run_street(tmp_path, street(kind="Piracy", outcome="Walked the plank"), street(kind=""))
         assert [row[3:] for row in rows[1:]] == [["unknown", "unknown"], ["unknown", "none"]]
         assert report.count("unknown_type") == 2
         assert report.count("unknown_outcome") == 1
@@ -167,9 +161,7 @@ class TestStreet:
             assert {row[0] for row in rows} == {f"{path.name[:7]}-01"}
             for place, name in ((2, "lad"), (3, "crime_type"), (4, "outcome")):
                 assert {row[place] for row in rows} <= set(enums[name] or ())
-            unknown = sum(
-                report.count(name) for name in ("no_lsoa", "lsoa_not_in_lookup", "outside_councils")
-            )
+            unknown = sum(report.count(name) for name in ("no_lsoa", "lsoa_not_in_lookup", "outside_councils"))
             assert sum(row[2] == "unknown" for row in rows) == unknown
             assert unknown < len(rows) / 10
             assert report.count("no_lsoa") > 0
