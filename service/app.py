@@ -23,6 +23,7 @@ from service.agreements.catalogue import Catalogue
 from service.agreements.registry import Registry
 from service.api import app as web
 from service.api.broker import Broker
+from service.audit.appends import Appends
 from service.audit.checkpoint import verifier_key
 from service.audit.log import Log
 from service.identity.caller import Caller
@@ -93,8 +94,10 @@ def build(
     catalogue = Catalogue(registry)
     origin = log_origin(settings.issuer)
     log = Log(store, origin, log_key)
+    appends = Appends(store)
     asking = Asking(
-        store, engine, lake, settings.issuer, partial(_sign, release_key, release.SIGNATURE_TYPE), clock, new_id,
+        store,
+        appends, engine, lake, settings.issuer, partial(_sign, release_key, release.SIGNATURE_TYPE), clock, new_id,
         identifiers.find_in_text, fault,
     )  # fmt: skip
     pushes = Pushes(
@@ -126,8 +129,9 @@ def build(
         catalogue=catalogue,
         intake=intake,
         asking=asking,
-        reading=Reading(store, settings.issuer, clock),
+        reading=Reading(store, appends, settings.issuer, clock),
         log=log,
+        appends=appends,
         keys=_public_keys(release_key, log_key, origin),
         ready=log.checkpoint,
         metrics=CollectorRegistry(),

@@ -41,6 +41,7 @@ from service.aggregates.ports import Binding, IntentRow, Lake, ReleaseRow, Store
 from service.agreements.periods import current_period, period_start
 from service.agreements.ports import VersionRow
 from service.agreements.standing import Current, deciding, document, library, seen_by, stopped, visible
+from service.audit.appends import Appends
 from service.audit.entry import (
     AgreementRef,
     Charge,
@@ -113,6 +114,7 @@ class Asking:
 
     Attributes:
         store: Opens transactions.
+        appends: Appends entries that stand alone.
         engine: Totals a plan over files.
         lake: Knows the files of a data version.
         broker: The issuer.
@@ -124,6 +126,7 @@ class Asking:
     """
 
     store: Store
+    appends: Appends
     engine: Engine
     lake: Lake
     broker: str
@@ -150,8 +153,7 @@ class Asking:
         except ConcordatError as error:
             self.refused(caller, agreement_id, error, request)
             raise
-        with self.store.write() as tx:
-            self._log(tx, Kind.PREVIEWED, case)
+        self.appends.append(_entry(Kind.PREVIEWED, case))
         return body
 
     def _previewed(self, tx: Transaction, case: _Case) -> dict[str, Any]:
@@ -419,7 +421,7 @@ class Asking:
     ) -> None:
         """Log a refusal; with the request where it could be read, without its reason."""
         decision = getattr(error, "decision", None) or {}
-        with self.store.write() as tx:
+        with self.store.read() as tx:
             newest = self._known(tx, agreement_id, caller)
             agreement = document(newest.document) if newest else None
             words = _words(tx, agreement)
@@ -431,18 +433,18 @@ class Asking:
                 if request is not None:
                     purpose = request.purpose if request.purpose in agreement.purposes else None
                     asked = log_request(request, agreement, words)
-            tx.log.append(
-                Entry(
-                    kind=Kind.REFUSED,
-                    time=self.clock(),
-                    caller=EntryCaller(caller.client, caller.party, caller.role),
-                    nonce=caller.nonce(),
-                    agreement=AgreementRef(newest.agreement, str(newest.version), newest.digest) if newest else None,
-                    purpose=purpose,
-                    request=asked,
-                    decision=EntryDecision("refused", error.code, clauses),
-                )
+        self.appends.append(
+            Entry(
+                kind=Kind.REFUSED,
+                time=self.clock(),
+                caller=EntryCaller(caller.client, caller.party, caller.role),
+                nonce=caller.nonce(),
+                agreement=AgreementRef(newest.agreement, str(newest.version), newest.digest) if newest else None,
+                purpose=purpose,
+                request=asked,
+                decision=EntryDecision("refused", error.code, clauses),
             )
+        )
 
     # --- parts
 
@@ -474,25 +476,7 @@ class Asking:
         charge: Charge | None = None,
         result: dict[str, Any] | None = None,
     ) -> int:
-        caller, found, decision = case.caller, case.found, case.decision
-        outcome = "allowed" if decision.allowed else "refused"
-        return tx.log.append(
-            Entry(
-                kind=kind,
-                time=case.now,
-                caller=EntryCaller(caller.client, caller.party, caller.role),
-                nonce=caller.nonce(),
-                agreement=AgreementRef(found.row.id, str(found.version), found.digest),
-                purpose=case.request.purpose if case.request.purpose in found.agreement.purposes else None,
-                reason=case.reason or None,
-                request=log_request(case.request, found.agreement, found.library.words),
-                decision=EntryDecision(
-                    outcome, decision.code, log_clauses(decision.clauses, found.agreement, found.library.words)
-                ),
-                charge=charge,
-                result=result,
-            )
-        )
+        return tx.log.append(_entry(kind, case, charge=charge, result=result))
 
     def _log_intent(self, tx: Transaction, kind: Kind, intent: IntentRow, result: dict[str, Any]) -> int:
         version = next(v for v in tx.agreements.versions(intent.agreement) if v.version == intent.version)
@@ -509,6 +493,25 @@ class Asking:
                 result=result,
             )
         )
+
+
+def _entry(kind: Kind, case: _Case, *, charge: Charge | None = None, result: dict[str, Any] | None = None) -> Entry:
+    caller, found, decision = case.caller, case.found, case.decision
+    outcome = "allowed" if decision.allowed else "refused"
+    words = found.library.words
+    return Entry(
+        kind=kind,
+        time=case.now,
+        caller=EntryCaller(caller.client, caller.party, caller.role),
+        nonce=caller.nonce(),
+        agreement=AgreementRef(found.row.id, str(found.version), found.digest),
+        purpose=case.request.purpose if case.request.purpose in found.agreement.purposes else None,
+        reason=case.reason or None,
+        request=log_request(case.request, found.agreement, words),
+        decision=EntryDecision(outcome, decision.code, log_clauses(decision.clauses, found.agreement, words)),
+        charge=charge,
+        result=result,
+    )
 
 
 def _words(tx: Transaction, agreement: Agreement | None) -> frozenset[str]:

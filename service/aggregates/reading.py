@@ -12,6 +12,7 @@ from service.aggregates import release as shapes
 from service.aggregates.ports import Store, Transaction
 from service.agreements.periods import current_period, period_start
 from service.agreements.standing import seen_by, stopped, visible
+from service.audit.appends import Appends
 from service.audit.entry import AgreementRef, Decision, Entry, Kind
 from service.audit.entry import Caller as EntryCaller
 from service.budget.caps import caps
@@ -25,6 +26,7 @@ class Reading:
     """Releases and budgets, as a party may see them: nothing that the newest checkpoint does not cover yet."""
 
     store: Store
+    appends: Appends
     broker: str
     clock: Callable[[], datetime]
 
@@ -44,19 +46,18 @@ class Reading:
             raise NotFound("there is no such release of your party")
         body: dict[str, Any] = json.loads(held.body)
         reference = body["agreement"]
-        with self.store.write() as tx:
-            tx.log.append(
-                Entry(
-                    kind=Kind.READ,
-                    time=self.clock(),
-                    caller=EntryCaller(caller.client, caller.party, caller.role),
-                    nonce=caller.nonce(),
-                    agreement=AgreementRef(agreement_id, reference["version"], reference["digest"]),
-                    request={"dataset": held.dataset},
-                    decision=Decision("allowed", "allowed"),
-                    result={"release": release_id},
-                )
+        self.appends.append(
+            Entry(
+                kind=Kind.READ,
+                time=self.clock(),
+                caller=EntryCaller(caller.client, caller.party, caller.role),
+                nonce=caller.nonce(),
+                agreement=AgreementRef(agreement_id, reference["version"], reference["digest"]),
+                request={"dataset": held.dataset},
+                decision=Decision("allowed", "allowed"),
+                result={"release": release_id},
             )
+        )
         return body
 
     def releases(self, caller: Caller, agreement_id: str, limit: int, before: str | None) -> list[dict[str, Any]]:

@@ -40,7 +40,7 @@ def create(broker: Broker | None, version: str) -> FastAPI:
     )
     app.state.broker = broker
     problems.install(app)
-    for part in (sign_in, agreements, extracts, aggregates, audit, health):
+    for part in (aggregates, audit, extracts, agreements, sign_in, health):
         app.include_router(part.router)
     if broker is not None:
         counter = Counter(

@@ -15,6 +15,7 @@ from service.aggregates.asking import Asking
 from service.aggregates.reading import Reading
 from service.agreements.catalogue import Catalogue, CatalogueTransaction
 from service.agreements.registry import Registry
+from service.audit.appends import Appends
 from service.audit.log import Log
 from service.errors import Unauthenticated
 from service.identity.caller import Caller
@@ -62,6 +63,7 @@ class Broker:
     asking: Asking
     reading: Reading
     log: Log
+    appends: Appends
     keys: Mapping[str, Any]
     ready: Callable[[], object]
     metrics: CollectorRegistry

@@ -39,18 +39,19 @@ def refusals(broker: Broker, caller: Caller, what: str, agreement: str | None = 
 
 
 def _append(broker: Broker, caller: Caller, kind: Kind, what: str, agreement: str | None, decision: Decision) -> None:
-    with broker.store.write() as tx:
-        tx.log.append(
-            Entry(
-                kind=kind,
-                time=broker.clock(),
-                caller=EntryCaller(caller.client, caller.party, caller.role),
-                nonce=caller.nonce(),
-                agreement=_reference(broker, tx, caller, agreement) if agreement is not None else None,
-                request={"what": what},
-                decision=decision,
-            )
+    with broker.store.read() as tx:
+        reference = _reference(broker, tx, caller, agreement) if agreement is not None else None
+    broker.appends.append(
+        Entry(
+            kind=kind,
+            time=broker.clock(),
+            caller=EntryCaller(caller.client, caller.party, caller.role),
+            nonce=caller.nonce(),
+            agreement=reference,
+            request={"what": what},
+            decision=decision,
         )
+    )
 
 
 def _reference(broker: Broker, tx: Transaction, caller: Caller, agreement: str) -> AgreementRef | None:

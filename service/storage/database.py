@@ -30,7 +30,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = make_url(url)
         self._sqlite = self._url.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {} if self._sqlite else {"pool_size": 20, "max_overflow": 30}
+        # every transaction below ends itself, so the pool need not roll back once more
+        options: dict[str, Any] = {"pool_reset_on_return": None}
+        options |= {} if self._sqlite else {"pool_size": 20, "max_overflow": 30}
         if self._sqlite:
             options["pool_size"] = 64
             options["connect_args"] = {"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000}
@@ -87,5 +89,6 @@ def _configure_sqlite(connection: Any, _: Any) -> None:
         "synchronous=FULL",
         "foreign_keys=ON",
         f"busy_timeout={_BUSY_TIMEOUT_MS}",
+        "wal_autocheckpoint=4000",  # pages of 4 KiB; a checkpoint costs a commit several syncs
     ):
         connection.execute(f"PRAGMA {pragma}")
