@@ -30,4 +30,9 @@ def canonical(value: Any) -> bytes:
 
 def digest(value: Any) -> str:
     """Return ``sha256:`` and the 64 hex digits of the SHA-256 of the canonical JSON of ``value``."""
-    return "sha256:" + hashlib.sha256(canonical(value)).hexdigest()
+    return digest_of(canonical(value))
+
+
+def digest_of(text: bytes) -> str:
+    """Return ``sha256:`` and the 64 hex digits of the SHA-256 of a text."""
+    return "sha256:" + hashlib.sha256(text).hexdigest()

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schemas.agreement import Agreement
-from schemas.canonical import canonical, digest
+from schemas.canonical import canonical, digest, digest_of
 from schemas.errors import DocumentError
 from schemas.request import AggregateRequest
 from service.aggregates import release as releases
@@ -68,9 +68,9 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An answer that exists already: stored, or stored for an equal question."""
+    """An answer that exists already, as canonical JSON: stored, or stored for an equal question."""
 
-    body: dict[str, Any]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,20 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedRelease:
+    """A signed release: its id, its canonical JSON and that text's digest."""
+
+    id: str
+    text: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Computed:
-    """Noisy rows of an intent, not yet stored; or the engine's failure."""
+    """An intent's release, signed but not yet stored; or the engine's failure."""
 
     intent: IntentRow
-    answer: releases.Answer | None
+    release: SealedRelease | None
     failure: EngineFailed | None = None
 
 
@@ -242,7 +251,7 @@ class Asking:
         held = tx.answers.release_of(subject)
         if held is not None:
             self._log(tx, Kind.REPEATED, case, result={"release": held.id, "digest": held.digest})
-            return Ready(json.loads(held.body))
+            return Ready(held.body)
         intent = tx.answers.intent(subject)
         if intent is None:
             raise RuntimeError("an idempotency key is bound to an intent or a release")
@@ -250,7 +259,7 @@ class Asking:
 
     def _repeated(self, case: _Case, held: ReleaseRow, index: int) -> Ready:
         body = releases.repeated(json.loads(held.body), case.plan, case.request.purpose, case.found, index)
-        return Ready(body | {"signature": self.sign(body)})
+        return Ready(canonical(body | {"signature": self.sign(body)}).decode())
 
     def _charge(
         self,
@@ -351,10 +360,18 @@ class Asking:
         }
         totals = self.engine.totals(plan, tables)
         self.fault("after-engine")
-        return Computed(intent, releases.answer(question, totals, agreement, caps(agreement).shares[intent.party]))
+        made = releases.answer(question, totals, agreement, caps(agreement).shares[intent.party])
+        return Computed(intent, self._seal(intent, made))
 
-    def complete(self, computed: Computed) -> dict[str, Any]:
-        """Store the release and its log entry, and read it back: steps 3 and 4.
+    def _seal(self, intent: IntentRow, made: releases.Answer) -> SealedRelease:
+        """Sign a release before the tick, so that what follows the tick takes the same time whatever the data."""
+        release_id = self.new_id("release")
+        body = releases.body(release_id, intent, made, json.loads(intent.pinned))
+        text = canonical(body | {"signature": self.sign(body)})
+        return SealedRelease(release_id, text.decode(), digest_of(text))
+
+    def complete(self, computed: Computed) -> str:
+        """Store the release and its log entry, and read it back as it is stored: steps 3 and 4.
 
         Raises:
             EngineFailed: the engine gave no answer; logged, the charge stays, and a retry may complete it.
@@ -366,12 +383,12 @@ class Asking:
         with self.store.write() as tx:
             if tx.answers.release_of(intent.id) is None:
                 failure = computed.failure or stopped(tx.agreements, intent.agreement)
-                if computed.answer is None or failure is not None:
+                if computed.release is None or failure is not None:
                     failure = failure or EngineFailed("the engine gave no answer")
                     self._log_intent(tx, Kind.FAILED, intent, {"intent": intent.id, "code": failure.code})
                     tx.answers.set_intent_state(intent.id, "failed")
                 else:
-                    self._store(tx, intent, computed.answer)
+                    self._store(tx, intent, computed.release)
         if failure is not None:
             raise failure
         self.fault("after-release-commit")
@@ -379,19 +396,14 @@ class Asking:
             held = tx.answers.release_of(intent.id)
         if held is None:
             raise RuntimeError("a stored release can be read back")
-        body: dict[str, Any] = json.loads(held.body)
-        return body
+        return held.body
 
-    def _store(self, tx: Transaction, intent: IntentRow, answer: releases.Answer) -> None:
-        release_id = self.new_id("release")
-        body = releases.body(release_id, intent, answer, json.loads(intent.pinned))
-        signed = body | {"signature": self.sign(body)}
-        named = digest(signed)
-        result = {"release": release_id, "intent": intent.id, "digest": named}
+    def _store(self, tx: Transaction, intent: IntentRow, release: SealedRelease) -> None:
+        result = {"release": release.id, "intent": intent.id, "digest": release.digest}
         index = self._log_intent(tx, Kind.RELEASED, intent, result)
         row = ReleaseRow(
-            release_id, intent.id, intent.agreement, intent.party, intent.dataset, intent.identity,
-            intent.rho_nano, canonical(signed).decode(), named, index, format_time(self.clock()),
+            release.id, intent.id, intent.agreement, intent.party, intent.dataset, intent.identity,
+            intent.rho_nano, release.text, release.digest, index, format_time(self.clock()),
         )  # fmt: skip
         if not tx.answers.add_release(row):
             raise Conflict("the intent has a release", code="released_already")

@@ -30,8 +30,8 @@ class Reading:
     broker: str
     clock: Callable[[], datetime]
 
-    def release(self, caller: Caller, agreement_id: str, release_id: str) -> dict[str, Any]:
-        """Return one of the caller's party's releases; logged.
+    def release(self, caller: Caller, agreement_id: str, release_id: str) -> str:
+        """Return one of the caller's party's releases as it is stored; logged.
 
         Raises:
             NotFound: there is none of that id that is the party's.
@@ -44,8 +44,7 @@ class Reading:
         unseen = held is None or latest is None or held.log_index >= latest[0]
         if held is None or unseen or held.agreement != agreement_id or held.party != caller.party:
             raise NotFound("there is no such release of your party")
-        body: dict[str, Any] = json.loads(held.body)
-        reference = body["agreement"]
+        reference = json.loads(held.body)["agreement"]
         self.appends.append(
             Entry(
                 kind=Kind.READ,
@@ -58,7 +57,7 @@ class Reading:
                 result={"release": release_id},
             )
         )
-        return body
+        return held.body
 
     def releases(self, caller: Caller, agreement_id: str, limit: int, before: str | None) -> list[dict[str, Any]]:
         """Return the caller's party's releases, the newest first, without their rows."""

@@ -98,11 +98,10 @@ async def ask(agreement: str, request: Request, broker: Annotated[Broker, Depend
         raise
     made = await run_in_threadpool(broker.asking.prepare, caller, agreement, key, asked)
     if isinstance(made, Ready):
-        return tables.response(made.body, accept)
+        return tables.response(made.text, accept)
     computed = await run_in_threadpool(broker.asking.compute, made.intent)
     await _tick(arrived, broker.settings.answer_time_step)
-    body = await run_in_threadpool(broker.asking.complete, computed)
-    return tables.response(body, accept)
+    return tables.response(await run_in_threadpool(broker.asking.complete, computed), accept)
 
 
 async def _tick(arrived: float, step: float) -> None:

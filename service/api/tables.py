@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from typing import Any
 
 import pyarrow as pa
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 JSON = "application/json"
 CSV = "text/csv"
@@ -39,10 +40,16 @@ def accepted(header: str | None) -> str | None:
     return None
 
 
-def response(release: dict[str, Any], media_type: str) -> Response:
-    """Return a release in a media type; the flat forms name it in a header, where its signed JSON can be had."""
+def response(text: str, media_type: str) -> Response:
+    """Return a release in a media type: as it is stored, or flat, with its id in a header.
+
+    Args:
+        text: The release's canonical JSON.
+        media_type: One of those ``accepted`` returns.
+    """
     if media_type == JSON:
-        return JSONResponse(release)
+        return Response(text, media_type=JSON)
+    release = json.loads(text)
     names, rows = flat(release)
     headers = {"Concordat-Release": release["id"]}
     if media_type == ARROW:
@@ -52,12 +59,12 @@ def response(release: dict[str, Any], media_type: str) -> Response:
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
         return Response(sink.getvalue().to_pybytes(), media_type=ARROW, headers=headers)
-    text = io.StringIO()
-    made = csv.writer(text, lineterminator="\r\n")
+    out = io.StringIO()
+    made = csv.writer(out, lineterminator="\r\n")
     made.writerow(names)
     for row in rows:
         made.writerow(["" if cell is None else str(cell).lower() if isinstance(cell, bool) else cell for cell in row])
-    return Response(text.getvalue(), media_type=f"{CSV}; charset=utf-8", headers=headers)
+    return Response(out.getvalue(), media_type=f"{CSV}; charset=utf-8", headers=headers)
 
 
 def flat(release: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
