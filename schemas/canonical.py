@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import rfc8785
@@ -26,6 +27,15 @@ def canonical(value: Any) -> bytes:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, RecursionError, UnicodeEncodeError) as error:
         raise DocumentError("not_canonical", "the value has no canonical JSON form") from error
+
+
+def canonical_object(members: Mapping[str, bytes]) -> bytes:
+    """Join members that are canonical JSON already into one canonical object.
+
+    Args:
+        members: Canonical JSON by name; names are ASCII, which RFC 8785 sorts by code.
+    """
+    return b"{" + b",".join(b'"%b":%b' % (name.encode("ascii"), members[name]) for name in sorted(members)) + b"}"
 
 
 def digest(value: Any) -> str:

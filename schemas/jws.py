@@ -75,9 +75,14 @@ def sign(payload: Any, key: Ed25519PrivateKey, *, typ: str) -> str:
         key: The signer's Ed25519 key.
         typ: What is signed, so that a signature over one kind of object never passes for another.
     """
+    return sign_text(canonical(payload), key, typ=typ)
+
+
+def sign_text(text: bytes, key: Ed25519PrivateKey, *, typ: str) -> str:
+    """Sign a payload that is canonical JSON already; otherwise as ``sign``."""
     kid = thumbprint(public_jwk(key.public_key()))
     header = encode(canonical({"alg": "EdDSA", "kid": kid, "typ": typ}))
-    signature = key.sign(f"{header}.{encode(canonical(payload))}".encode("ascii"))
+    signature = key.sign(f"{header}.{encode(text)}".encode("ascii"))
     return f"{header}..{encode(signature)}"
 
 

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas import artefacts, identifiers
 from schemas.artefacts import Artefact
-from schemas.jws import public_jwk, sign, thumbprint
+from schemas.jws import public_jwk, sign, sign_text, thumbprint
 from service.aggregates import release
 from service.aggregates.asking import Asking
 from service.aggregates.reading import Reading
@@ -97,7 +97,7 @@ def build(
     appends = Appends(store)
     asking = Asking(
         store,
-        appends, engine, lake, settings.issuer, partial(_sign, release_key, release.SIGNATURE_TYPE), clock, new_id,
+        appends, engine, lake, settings.issuer, partial(_sign_text, release_key, release.SIGNATURE_TYPE), clock, new_id,
         identifiers.find_in_text, fault,
     )  # fmt: skip
     pushes = Pushes(
@@ -153,6 +153,10 @@ def log_origin(issuer: str) -> str:
 def _close(engine: DuckDBEngine, database: Database) -> None:
     engine.close()
     database.close()
+
+
+def _sign_text(key: Ed25519PrivateKey, typ: str, text: bytes) -> str:
+    return sign_text(text, key, typ=typ)
 
 
 def _sign(key: Ed25519PrivateKey, typ: str, value: dict[str, Any]) -> str:

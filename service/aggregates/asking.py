@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schemas.agreement import Agreement
-from schemas.canonical import canonical, digest, digest_of
+from schemas.canonical import canonical, canonical_object, digest, digest_of
 from schemas.errors import DocumentError
 from schemas.request import AggregateRequest
 from service.aggregates import release as releases
@@ -127,7 +127,7 @@ class Asking:
         engine: Totals a plan over files.
         lake: Knows the files of a data version.
         broker: The issuer.
-        sign: Signs a release's JSON value; returns the detached JWS.
+        sign: Signs a release's canonical JSON; returns the detached JWS.
         clock: The time, in UTC.
         new_id: Makes a readable unique id with a prefix.
         screen: Finds identifiers in a reason.
@@ -139,7 +139,7 @@ class Asking:
     engine: Engine
     lake: Lake
     broker: str
-    sign: Callable[[dict[str, Any]], str]
+    sign: Callable[[bytes], str]
     clock: Callable[[], datetime]
     new_id: Callable[[str], str]
     screen: Screen
@@ -259,7 +259,7 @@ class Asking:
 
     def _repeated(self, case: _Case, held: ReleaseRow, index: int) -> Ready:
         body = releases.repeated(json.loads(held.body), case.plan, case.request.purpose, case.found, index)
-        return Ready(canonical(body | {"signature": self.sign(body)}).decode())
+        return Ready(self._signed(body).decode())
 
     def _charge(
         self,
@@ -367,8 +367,14 @@ class Asking:
         """Sign a release before the tick, so that what follows the tick takes the same time whatever the data."""
         release_id = self.new_id("release")
         body = releases.body(release_id, intent, made, json.loads(intent.pinned))
-        text = canonical(body | {"signature": self.sign(body)})
+        text = self._signed(body)
         return SealedRelease(release_id, text.decode(), digest_of(text))
+
+    def _signed(self, body: dict[str, Any]) -> bytes:
+        """Return an object's canonical JSON with its signature in it; large parts are serialised once."""
+        members = {name: canonical(value) for name, value in body.items()}
+        signature = self.sign(canonical_object(members))
+        return canonical_object(members | {"signature": canonical(signature)})
 
     def complete(self, computed: Computed) -> str:
         """Store the release and its log entry, and read it back as it is stored: steps 3 and 4.

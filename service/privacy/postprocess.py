@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
+from math import ceil
 
 from service.policy.plan import Measured
 from service.privacy.fixed import SCALE
@@ -17,6 +18,7 @@ from service.privacy.mechanism import Mechanism
 from service.privacy.pricing import ALPHA, own_units
 
 _EXTRA_DIGITS_OF_A_MEAN = 2
+_DIGITS = Context(prec=60)
 _DIGITS_UNROUNDED = 10
 """1/1024 has ten decimal places, so that noisy totals are written without loss."""
 
@@ -73,22 +75,48 @@ def release_measure(measure: Measured, noisy: Mapping[str, NoisyVector], rule: U
         return [_mean(measure, total, count, sum_half, count_half, rule) for total, count in pairs]
     vector = noisy[measure.kind]
     half = vector.mechanism.half_width(ALPHA)
-    return [_total(measure, total, half, rule) for total in vector.values]
+    return _totals(measure, vector.values, half, rule)
 
 
-def _total(measure: Measured, noisy: int, half: int, rule: UsableRule) -> Released:
+def _totals(measure: Measured, noisy: Sequence[int], half: int, rule: UsableRule) -> list[Released]:
+    """Counts and sums: what is the same for all cells is worked out once, the rest in whole numbers."""
     units = own_units(measure)
     places = measure.decimals if measure.kind == "sum" else 0
-    value = _rounded(Fraction(noisy, units), places)
-    if measure.kind != "sum" or measure.low >= 0:
-        value = max(value, Decimal(0))
-    return Released(
-        value=value,
-        unrounded=_unrounded(measure, Fraction(noisy, units)),
-        low=_unrounded(measure, Fraction(noisy - half, units)),
-        high=_unrounded(measure, Fraction(noisy + half, units)),
-        usable=_usable(Fraction(half, units), abs(Fraction(value)), abs(Fraction(value)), rule),
-    )
+    scale = 10**places
+    signed = measure.kind == "sum" and measure.low < 0
+    least = _least_usable(Fraction(half, units), scale, rule)
+    made = []
+    for total in noisy:
+        value = round(Fraction(total * scale, units)) if scale != 1 else _divided(total, units)
+        value = value if signed else max(value, 0)
+        made.append(
+            Released(
+                value=Decimal(value).scaleb(-places),
+                unrounded=_exact(total, units),
+                low=_exact(total - half, units),
+                high=_exact(total + half, units),
+                usable=least is not None and abs(value) >= least,
+            )
+        )
+    return made
+
+
+def _least_usable(half_width: Fraction, scale: int, rule: UsableRule) -> int | None:
+    """Return the least value, in units of ``1/scale``, that the agreement's rule calls usable; None where none is."""
+    if rule.half_width <= 0:
+        return None
+    return ceil(max(half_width / Fraction(rule.half_width), Fraction(rule.value)) * scale)
+
+
+def _divided(total: int, units: int) -> int:
+    """Divide whole numbers, rounding half to even."""
+    whole, rest = divmod(total, units)
+    return whole + (2 * rest > units or (2 * rest == units and whole % 2 == 1))
+
+
+def _exact(total: int, units: int) -> Decimal:
+    """Divide by ``1024 * 10**n``: the result has few digits, so that it is exact."""
+    return _DIGITS.divide(Decimal(total), Decimal(units))
 
 
 def _mean(measure: Measured, total: int, count: int, sum_half: int, count_half: int, rule: UsableRule) -> Released:

@@ -65,6 +65,7 @@ class DuckDBEngine:
                 "allow_persistent_secrets": False,
             },
         )
+        self._database.execute("SET enable_progress_bar = FALSE")
         # In this order: each step forbids the one before it.
         self._database.execute(f"SET allowed_directories = [{_text(str(lake_root.resolve()))}]")
         self._database.execute("SET enable_external_access = FALSE")
