@@ -161,7 +161,5 @@ def _check_extends(old: Checkpoint, new: Checkpoint, proof: Sequence[bytes]) -> 
     try:
         verify_consistency(old, new, proof)
     except LogError as error:
-        said = (
-            f"what the broker shows does not extend the {old.size} entries it showed before: {error.detail}"
-        )
+        said = f"what the broker shows does not extend the {old.size} entries it showed before: {error.detail}"
         raise ForkError("fork", said) from error

@@ -133,9 +133,7 @@ class ChargeCheck:
         if not all(isinstance(text, str) and text for text in (agreement, digest, party, intent)) or not all(
             map(_is_amount, (period, rho, delta))
         ):
-            yield Failure(
-                "charge_malformed", n, "a charge needs agreement, party, intent, period, rho and delta"
-            )
+            yield Failure("charge_malformed", n, "a charge needs agreement, party, intent, period, rho and delta")
             return
         if intent in self._charged:
             yield Failure("charged_twice", n, f"intent {intent} was charged before")
@@ -144,9 +142,7 @@ class ChargeCheck:
         ledger = agreement if unit in (None, "person") else f"{agreement} {unit}"
         spent = self.spent.setdefault(ledger, Spent())
         if spent.periods and period < max(spent.periods):
-            yield Failure(
-                "period_went_back", n, f"period {period} of {agreement} was over before this charge"
-            )
+            yield Failure("period_went_back", n, f"period {period} of {agreement} was over before this charge")
         spent.lifetime += rho
         spent.delta_e18 += delta
         spent.periods[period] = spent.periods.get(period, 0) + rho
@@ -161,9 +157,7 @@ class ChargeCheck:
         spent = self.spent[agreement]
         share = caps.shares.get(party, 0)
         if spent.lifetime > caps.lifetime_rho_nano:
-            said = (
-                f"{agreement} has spent {spent.lifetime} of {caps.lifetime_rho_nano} nano-rho in its lifetime"
-            )
+            said = f"{agreement} has spent {spent.lifetime} of {caps.lifetime_rho_nano} nano-rho in its lifetime"
             yield from self._once("overspent_lifetime", n, said, agreement)
         if spent.periods[period] > caps.period_rho_nano:
             used = spent.periods[period]

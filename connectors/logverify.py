@@ -119,9 +119,7 @@ class _Reader:
         self.hidden = 0
         self._expected = 0
 
-    def verify(
-        self, rows: Iterable[bytes], checkpoint: Checkpoint, remembered: Checkpoint | None
-    ) -> Iterator[Failure]:
+    def verify(self, rows: Iterable[bytes], checkpoint: Checkpoint, remembered: Checkpoint | None) -> Iterator[Failure]:
         prefix = self.frontier.root() if remembered is not None and remembered.size == 0 else None
         for row in rows:
             if self.frontier.size == checkpoint.size:
@@ -135,9 +133,7 @@ class _Reader:
             said = f"the export ends after {self.frontier.size} of {checkpoint.size} entries"
             yield Failure("entries_truncated", self.frontier.size, said)
         if self.frontier.root() != checkpoint.root:  # step 3
-            yield Failure(
-                "root_mismatch", None, "the entries are not those that the checkpoint was signed over"
-            )
+            yield Failure("root_mismatch", None, "the entries are not those that the checkpoint was signed over")
         if remembered is not None:  # step 4
             yield from _compare(checkpoint, remembered, prefix)
 
@@ -161,9 +157,7 @@ class _Reader:
             return
         nonce = entry.get("nonce")
         if not isinstance(nonce, str) or len(nonce) != _NONCE_DIGITS:
-            yield Failure(
-                "nonce_missing", n, "the entry has no 128-bit nonce: its leaf would tell its contents"
-            )
+            yield Failure("nonce_missing", n, "the entry has no 128-bit nonce: its leaf would tell its contents")
         yield from self.charges.take(n, entry, all_seen=self.hidden == 0)
 
 
@@ -176,9 +170,7 @@ def _compare(checkpoint: Checkpoint, remembered: Checkpoint, prefix: bytes | Non
         yield Failure("truncation", checkpoint.size, said)
     elif remembered.size == checkpoint.size:
         if remembered.root != checkpoint.root:
-            yield Failure(
-                "fork", None, f"two different logs of {checkpoint.size} entries bear the same signature"
-            )
+            yield Failure("fork", None, f"two different logs of {checkpoint.size} entries bear the same signature")
     elif prefix is not None and prefix != remembered.root:
         said = f"among its first {remembered.size} entries some are not those that were there before"
         yield Failure("history_rewritten", None, said)
@@ -207,9 +199,7 @@ def _read_entry(row: bytes) -> tuple[int, dict[str, Any] | None, bytes]:
                 if len(leaf) == _HASH_SIZE:
                     return n, None, leaf
     except ValueError as error:
-        raise LogError(
-            "line_malformed", "the line is not JSON with canonical contents or a base64 leaf"
-        ) from error
+        raise LogError("line_malformed", "the line is not JSON with canonical contents or a base64 leaf") from error
     raise LogError("line_malformed", "the line does not hold one entry's number, and its contents or leaf")
 
 

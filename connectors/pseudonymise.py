@@ -132,9 +132,7 @@ class Pseudonymiser:
         """
         _check_key(key)
         if not _AGREEMENT.match(agreement_id):
-            raise DocumentError(
-                "bad_agreement_id", "an agreement's id is lowercase letters, digits and hyphens"
-            )
+            raise DocumentError("bad_agreement_id", "an agreement's id is lowercase letters, digits and hyphens")
         self._key = key
         self._agreement = agreement_id.encode("ascii")
 

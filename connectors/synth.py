@@ -83,8 +83,7 @@ class World:
             self.ethnicities += draw(list(weights.ETHNICITY), list(weights.ETHNICITY.values()), k=_BATCH)
             self.homes += draw(self.lads, [_lad_weight(lad) for lad in self.lads], k=_BATCH)
             self.pseudonyms += [
-                hmac.digest(self._key, b"person %d" % number, "sha256").hex()
-                for number in range(first, first + _BATCH)
+                hmac.digest(self._key, b"person %d" % number, "sha256").hex() for number in range(first, first + _BATCH)
             ]
 
 
@@ -230,8 +229,7 @@ def _fill(batch: _Batch, world: World, crowd: Sequence[int], twist: int, dates: 
     first_rows = _first_rows(batch)
     homes = world.homes
     batch.lads = [
-        other if chance() < _AWAY else homes[batch.people[row]]
-        for row, other in zip(first_rows, away, strict=True)
+        other if chance() < _AWAY else homes[batch.people[row]] for row, other in zip(first_rows, away, strict=True)
     ]
 
 
@@ -276,9 +274,7 @@ def _date_maker(column: Column, schema: TableSchema, period: tuple[date, date]) 
 
     def make(batch: _Batch) -> Cells:
         back = batch.random.choices(range(len(lags)), cum_weights=lags, k=batch.events)
-        return batch.spread(
-            [texts[day + len(_LAGS) - lag] for day, lag in zip(batch.days, back, strict=True)]
-        )
+        return batch.spread([texts[day + len(_LAGS) - lag] for day, lag in zip(batch.days, back, strict=True)])
 
     return make
 
@@ -374,8 +370,6 @@ def _pattern_maker(column: Column, world: World) -> Maker:
     def make(batch: _Batch) -> Cells:
         chance = batch.random.random
         places = zip(batch.lads, batch.areas, strict=True)
-        return batch.spread(
-            ["unknown" if chance() < unknown else areas[lad][area // size] for lad, area in places]
-        )
+        return batch.spread(["unknown" if chance() < unknown else areas[lad][area // size] for lad, area in places])
 
     return make

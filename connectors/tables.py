@@ -64,9 +64,7 @@ def table(path: Path) -> Iterator[tuple[list[str], Iterator[tuple[int, list[str]
         try:
             header = next(reader, [])
             if not header or len(set(header)) != len(header):
-                raise DocumentError(
-                    "bad_header", "the file needs a header that names every column differently"
-                )
+                raise DocumentError("bad_header", "the file needs a header that names every column differently")
             yield header, _even(reader, len(header))
         except csv.Error:
             raise DocumentError("not_csv", f"line {reader.line_num} is not CSV") from None

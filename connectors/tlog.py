@@ -130,9 +130,7 @@ def verify_inclusion(n: int, leaf: bytes, proof: Sequence[bytes], checkpoint: Ch
         LogError: ``not_included``.
     """
     if not 0 <= n < checkpoint.size:
-        raise LogError(
-            "not_included", f"the checkpoint covers {checkpoint.size} entries, entry {n} is not one"
-        )
+        raise LogError("not_included", f"the checkpoint covers {checkpoint.size} entries, entry {n} is not one")
     below, beside = _proof_shape(n, checkpoint.size)
     if len(proof) != below + beside:
         raise LogError("not_included", f"the proof of entry {n} has the wrong length")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -43,7 +44,9 @@ class Dev:
     clients: dict[str, Any]
 
 
-def prepare(agreement_file: Path, state: Path, base_url: str, now: datetime) -> Dev:
+def prepare(
+    agreement_file: Path, state: Path, base_url: str, now: datetime, make: Callable[[Settings], Broker] = build
+) -> Dev:
     """Make or resume a development broker.
 
     Args:
@@ -51,6 +54,7 @@ def prepare(agreement_file: Path, state: Path, base_url: str, now: datetime) -> 
         state: Folder for everything; what it holds from an earlier run of the same file is used again.
         base_url: Where the broker will listen; also its issuer.
         now: The time.
+        make: Makes the broker.
 
     Raises:
         DocumentError: the file is no agreement.
@@ -63,7 +67,7 @@ def prepare(agreement_file: Path, state: Path, base_url: str, now: datetime) -> 
     agreement = documents.parse(value)
     issuer = _issuer(state, base_url)
     settings = Settings(state=state / "broker", issuer=issuer)
-    broker = build(settings)
+    broker = make(settings)
     _register(broker, state, value, agreement, now)
     _write(state / "agreement.yaml", strict_yaml.dumps(value))
     _write(state / "source.digest", digest(source))

@@ -154,7 +154,7 @@ def test_a_laplace_answer_charges_half_epsilon_squared(filled):
     assert Decimal("0.0049") <= Decimal(laplace["rho"]) <= Decimal("0.005")
 
 
-MALFORMED = {
+MALFORMED: dict[str, str | bytes] = {
     "numbers_as_strings": json.dumps(count_request(bounds={"per_person": "2"})),
     "booleans_as_numbers": json.dumps(count_request(bounds={"per_person": True})),
     "a_float_as_share": json.dumps(count_request(spend={"share": 0.02})),

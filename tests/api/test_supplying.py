@@ -17,7 +17,8 @@ from tests.support.server import DAYS, count_request
 
 @pytest.fixture
 def body(extracts) -> bytes:
-    return extracts["police-violence"].read_bytes()
+    found: bytes = extracts["police-violence"].read_bytes()
+    return found
 
 
 def total(served, key):

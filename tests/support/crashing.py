@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from service import app as composition
@@ -22,11 +23,9 @@ def main() -> None:
         if step == crash_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    build = composition.build
-    dev.build = lambda settings: build(settings, fault=fault)  # type: ignore[attr-defined]
     listening = listen("127.0.0.1", 0)
     base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    made = dev.prepare(agreement, state, base_url, datetime.now(UTC))
+    made = dev.prepare(agreement, state, base_url, datetime.now(UTC), partial(composition.build, fault=fault))
     serve(
         web.create(made.broker, composition.VERSION),
         listening,

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def _server_user() -> pwd.struct_passwd | None:
     return pwd.getpwnam("postgres") if os.geteuid() == 0 else None
 
 
-def _as(user: pwd.struct_passwd | None, command: list[Path | str]) -> list[str]:
+def _as(user: pwd.struct_passwd | None, command: Sequence[object]) -> list[str]:
     words = [str(word) for word in command]
     return (
         words
@@ -66,7 +66,7 @@ def _as(user: pwd.struct_passwd | None, command: list[Path | str]) -> list[str]:
     )
 
 
-def _run(user: pwd.struct_passwd | None, folder: Path, command: list[Path | str]) -> None:
+def _run(user: pwd.struct_passwd | None, folder: Path, command: Sequence[object]) -> None:
     subprocess.run(_as(user, command), cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
