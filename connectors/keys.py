@@ -52,7 +52,10 @@ def load_signing_key(path: Path) -> Ed25519PrivateKey:
 
 
 def new_key(path: Path) -> dict[str, str]:
-    """Make an Ed25519 key, write its private JWK to a new file with mode 0600, and return the public JWK.
+    """Make an Ed25519 key: its private JWK in a new file with mode 0600, its public JWK in another beside it.
+
+    Returns:
+        The public JWK, which ``public_file(path)`` holds too.
 
     Raises:
         LocalError: ``file_exists``: no key is ever overwritten.
@@ -60,11 +63,20 @@ def new_key(path: Path) -> dict[str, str]:
     key = Ed25519PrivateKey.generate()
     public = public_jwk(key.public_key())
     public["kid"] = thumbprint(public)
-    try:
-        create_private(path, canonical(public | {"d": encode(key.private_bytes_raw())}) + b"\n")
-    except FileExistsError as error:
-        raise LocalError("file_exists", f"{path} is there already; a key is never overwritten") from error
+    for file, content in (
+        (path, public | {"d": encode(key.private_bytes_raw())}),
+        (public_file(path), public),
+    ):
+        try:
+            create_private(file, canonical(content) + b"\n")
+        except FileExistsError as error:
+            raise LocalError("file_exists", f"{file} is there already; a key is never overwritten") from error
     return public
+
+
+def public_file(path: Path) -> Path:
+    """Return where the public half of a key file lies: ``x.pub.jwk`` beside ``x.jwk``."""
+    return path.with_name(f"{path.stem}.pub{path.suffix}")
 
 
 def _from_jwk(data: bytes) -> Any:

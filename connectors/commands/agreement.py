@@ -14,7 +14,7 @@ from connectors.commands.failures import MALFORMED, CommandError
 from connectors.commands.groups import group
 from connectors.commands.output import Json
 from connectors.files import read_input
-from connectors.keys import load_signing_key, new_key
+from connectors.keys import load_signing_key, new_key, public_file
 from connectors.pseudonymise import new_key as new_pseudonym_key
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The agreement, YAML or JSON.")]
@@ -111,9 +111,9 @@ def show(
 
 
 def new(file: Annotated[Path, typer.Argument(help="The new file.")], *, json: Json = False) -> None:
-    """Make an Ed25519 key for a client or a party, for its owner alone; print the public key and its id."""
+    """Make an Ed25519 key for a client or a party, for its owner alone, and its public half beside it."""
     public = new_key(file)
-    lines = (f"thumbprint: {public['kid']}", f"public key: {_jwk(public)}")
+    lines = (f"thumbprint: {public['kid']}", f"public key: {public_file(file)}")
     output.result(public, *map(render.plain, lines), as_json=json)
 
 
@@ -121,7 +121,3 @@ def new_for_pseudonyms(file: Annotated[Path, typer.Argument(help="The new file."
     """Make a key for pseudonyms. Share it with the other agencies, never with the broker."""
     new_pseudonym_key(file)
     output.result({"file": str(file)}, render.plain(f"{file}: keep it where identifiers are"), as_json=json)
-
-
-def _jwk(public: dict[str, str]) -> str:
-    return "{" + ", ".join(f'"{name}": "{value}"' for name, value in public.items()) + "}"

@@ -64,6 +64,7 @@ from service.policy.plan import EffectivePlan
 
 ROUTE = "aggregates"
 _LOG = logging.getLogger(__name__)
+_OUR_FAULT = ConcordatError("the fault is ours", code="internal_error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,9 @@ class Asking:
         except ConcordatError as error:
             self.refused(caller, agreement_id, error, request)
             raise
+        except Exception:
+            self.refused(caller, agreement_id, _OUR_FAULT, request)
+            raise
         self.appends.append(_entry(Kind.PREVIEWED, case))
         return body
 
@@ -209,6 +213,9 @@ class Asking:
                 self.fault("before-charge-commit")
         except ConcordatError as error:
             self.refused(caller, agreement_id, error, request)
+            raise
+        except Exception:
+            self.refused(caller, agreement_id, _OUR_FAULT, request)
             raise
         return made
 
@@ -428,6 +435,8 @@ class Asking:
                 done += 1
             except ConcordatError as error:
                 _LOG.warning("intent %s was not completed: %s", intent.id, error.code)
+            except Exception as error:  # noqa: BLE001 - one question must not keep the others from being answered
+                _LOG.error("intent %s was not completed: %s", intent.id, type(error).__name__)
         return done
 
     def refused(
@@ -453,14 +462,14 @@ class Asking:
                     asked = log_request(request, agreement, words)
         self.appends.append(
             Entry(
-                kind=Kind.REFUSED,
+                kind=Kind.FAILED if error is _OUR_FAULT else Kind.REFUSED,
                 time=self.clock(),
                 caller=EntryCaller(caller.client, caller.party, caller.role),
                 nonce=caller.nonce(),
                 agreement=AgreementRef(newest.agreement, str(newest.version), newest.digest) if newest else None,
                 purpose=purpose,
                 request=asked,
-                decision=EntryDecision("refused", error.code, clauses),
+                decision=EntryDecision("failed" if error is _OUR_FAULT else "refused", error.code, clauses),
             )
         )
 

@@ -102,8 +102,8 @@ class Registry:
             return None  # the first version here may bear any number: it may have run elsewhere before
         versions = store.versions(agreement.id)
         before = deciding(store, agreement.id, versions, self.broker)
-        if before is not None and document(before.document).party(caller.party) is None:
-            raise Forbidden("only a party of the agreement in force registers its next version", code="not_a_party")
+        if document((before or versions[-1]).document).party(caller.party) is None:
+            raise Forbidden("only a party of the version before registers the next one", code="not_a_party")
         if int(agreement.version) != versions[-1].version + 1:
             raise Conflict(
                 f"the next version to register is {versions[-1].version + 1}; versions are never changed",

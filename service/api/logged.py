@@ -30,11 +30,14 @@ def read(broker: Broker, caller: Caller, what: str, agreement: str | None = None
 
 @contextmanager
 def refusals(broker: Broker, caller: Caller, what: str, agreement: str | None = None) -> Iterator[None]:
-    """Log the refusal of a call that logs its own success."""
+    """Log the refusal, or the failure, of a call that logs its own success."""
     try:
         yield
     except ConcordatError as error:
         _append(broker, caller, Kind.REFUSED, what, agreement, Decision("refused", error.code))
+        raise
+    except Exception:
+        _append(broker, caller, Kind.FAILED, what, agreement, Decision("failed", "internal_error"))
         raise
 
 

@@ -6,6 +6,7 @@ file is lost, which no crash can do.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,8 @@ from service.intake.receipts import entry_of, receipt, refusal_of
 
 STRAY_AFTER = timedelta(hours=1)
 """A staged file without an intent is removed when it is so old that no push can still be about to use it."""
+
+_LOG = logging.getLogger(__name__)
 
 
 class Completion:
@@ -138,6 +141,8 @@ class Completion:
                 )
                 with means.store.write() as transaction:
                     transaction.log.append(entry)
+            except Exception as error:  # noqa: BLE001 - one damaged table must not keep the others from being served
+                _LOG.error("extract %s could not be completed: %s", row.id, type(error).__name__)
         self._sweep()
 
     def _entry(self, row: ExtractRow, kind: Kind, caller: Caller, agreement: AgreementRef, now: datetime) -> Entry:

@@ -16,7 +16,6 @@ _INTENT = tables.table(tables.Intent)
 _RELEASE = tables.table(tables.Release)
 _VERSION = tables.table(tables.DataVersion)
 _STANDING = ("committed", "replacing", "withdrawing")
-_NEVER = VersionName("none", -1)
 _NEWEST = (
     select(_VERSION.c.name, _VERSION.c.lake_version)
     .where(_VERSION.c.agreement == bindparam("agreement"), _VERSION.c.dataset == bindparam("dataset"))
@@ -45,7 +44,7 @@ class AnswerStore:
     def data_version(self, agreement: str, dataset: str) -> VersionName:
         """Return a dataset's data version."""
         row = self._connection.execute(_NEWEST, {"agreement": agreement, "dataset": dataset}).first()
-        return VersionName(*row) if row else _NEVER
+        return VersionName(*row) if row else VersionName(f"none:{dataset}", -1)
 
     def covered(self, agreement: str, dataset: str) -> list[tuple[str, str]]:
         """Return the periods declared as covered, merged."""

@@ -261,6 +261,22 @@ def test_an_unsigned_draft_binds_nobody(world):
         assert current(tx.agreements, AGREEMENT, TODAY, BROKER).row.anchor == "2026-04-01"
 
 
+def test_strangers_cannot_complete_a_version_over_another_partys_draft(world):
+    value = world.document()
+    world.enrol(*(party["id"] for party in value["parties"]), "stranger")
+    world.register(value)
+
+    def taken_over(value):
+        value["version"] = "2"
+        rename(value, "bristol", "stranger")
+        for party in value["parties"]:
+            party["key"] = thumbprint(public_jwk(world.keys[party["id"]].public_key()))
+
+    with pytest.raises(Forbidden) as caught:
+        world.register(world.document(taken_over), "stranger")
+    assert caught.value.code == "not_a_party"
+
+
 def test_a_datasets_name_does_not_pass_to_another_supplier(world):
     world.in_force()
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -649,8 +650,7 @@ def test_a_fault_of_our_own_is_not_dressed_up(error: Exception) -> None:
 
 
 def test_the_installed_command_asks_a_broker(clients: Path, question: Path, tmp_path: Path) -> None:
-    command = shutil.which("concordat")
-    assert command is not None
+    command = str(Path(sys.executable).with_name("concordat"))
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CONCORDAT_CLIENTS": str(clients)}
     words = (command, "ask", str(question), "--as", "opcc", "--json")
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
