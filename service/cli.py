@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,9 @@ import typer
 
 from service.identity.caller import Role
 from service.settings import Settings
+
+if find_spec("fastapi") is None:  # what the commands need is imported late, so its absence is told here
+    raise ModuleNotFoundError("these commands need concordat[service]", name="fastapi")
 
 StateOption = Annotated[Path, typer.Option("--state", envvar="CONCORDAT_STATE", help="Folder of everything kept.")]
 IssuerOption = Annotated[

@@ -297,7 +297,10 @@ def test_processes_that_commit_at_once_lose_nothing_and_double_nothing(lake: Lak
     last = DeltaTable(str(tmp_path / "lake" / A / D)).version()
     assert rows_at(lake, last) == 1 + 2 + 3 + 4 + 5 + 6
     versions = {extract: lake.committed(A, D, extract) or 0 for extract, _ in made}
-    assert sorted(versions.values()) == list(range(last - 5, last + 1))
+    # Racing creators of the table may add a version without data among those of the extracts.
+    assert len(set(versions.values())) == 6
+    assert min(versions.values()) > 0
+    assert max(versions.values()) <= last
     for extract, version in versions.items():
         files = lake.files(A, D, version)
         assert any(extract in path for path in files)
