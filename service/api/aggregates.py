@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from schemas import strict_json
 from schemas.errors import DocumentError
 from schemas.request import AggregateRequest, parse
-from service.aggregates.asking import Ready
+from service.aggregates.asking import Pending, Ready
 from service.api import bodies, logged, problems, tables
 from service.api.broker import Broker, of
 from service.errors import ConcordatError, Malformed, Unsupported
@@ -64,8 +64,9 @@ def _parsed(body: bytes | ConcordatError, broker: Broker, caller: Caller, agreem
 
 
 @router.post("/aggregates/preview", summary="What would it cost, and how wrong may it be?", openapi_extra=_BODY)
-async def preview(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> JSONResponse:
+async def preview(agreement: str, request: Request) -> JSONResponse:
     """Free: the decision, the cost, the expected error, what remains after. Reads no data."""
+    broker = await of(request)
     body = await _body(request, broker)
 
     def work() -> JSONResponse:
@@ -81,27 +82,33 @@ async def preview(agreement: str, request: Request, broker: Annotated[Broker, De
     openapi_extra=_BODY | _KEY,
     responses={200: {"content": {tables.CSV: {}, tables.ARROW: {}}}},
 )
-async def ask(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> Response:
+async def ask(agreement: str, request: Request) -> Response:
     """Ask a question: a signed release, as JSON, CSV or Arrow by ``Accept``; appears on the tick."""
+    broker = await of(request)
     arrived = time.monotonic()
     sent = await _body(request, broker)
-    caller = await run_in_threadpool(broker.caller, request)
     accept = tables.accepted(request.headers.get("accept"))
-    if accept is None:
-        with logged.refusals(broker, caller, "ask", agreement):
-            raise Unsupported("accept application/json, text/csv or application/vnd.apache.arrow.stream")
-    asked = await run_in_threadpool(_parsed, sent, broker, caller, agreement)
-    try:
-        key = bodies.idempotency_key(request)
-    except Malformed as error:
-        await run_in_threadpool(broker.asking.refused, caller, agreement, error, asked)
-        raise
-    made = await run_in_threadpool(broker.asking.prepare, caller, agreement, key, asked)
+
+    def prepare() -> Ready | Pending:
+        caller = broker.caller(request)
+        if accept is None:
+            with logged.refusals(broker, caller, "ask", agreement):
+                raise Unsupported("accept application/json, text/csv or application/vnd.apache.arrow.stream")
+        asked = _parsed(sent, broker, caller, agreement)
+        try:
+            key = bodies.idempotency_key(request)
+        except Malformed as error:
+            broker.asking.refused(caller, agreement, error, asked)
+            raise
+        return broker.asking.prepare(caller, agreement, key, asked)
+
+    made = await run_in_threadpool(prepare)
+    answered = accept or tables.JSON
     if isinstance(made, Ready):
-        return tables.response(made.text, accept)
+        return tables.response(made.text, answered)
     computed = await run_in_threadpool(broker.asking.compute, made.intent)
     await _tick(arrived, broker.settings.answer_time_step)
-    return tables.response(await run_in_threadpool(broker.asking.complete, computed), accept)
+    return tables.response(await run_in_threadpool(broker.asking.complete, computed), answered)
 
 
 async def _tick(arrived: float, step: float) -> None:
