@@ -12,6 +12,9 @@ import pytest
 from schemas import strict_yaml
 from schemas.agreement import SIGNATURE_TYPE, signature_payload
 from schemas.jws import sign
+from schemas.request import parse
+from service.errors import Forbidden
+from service.identity.caller import Caller, Role
 from service.storage.keyfiles import signing_key
 from tests.support.server import count_request
 
@@ -122,6 +125,20 @@ def test_a_suspension_stops_answers_and_pushes_at_once(served):
     with served.http("bri-ed", "ig-lead") as http:
         assert http.delete(f"{served.agreement}/suspension").status_code == 200
     assert served.ask(count_request(), "s2").status_code == 200
+
+
+def test_a_suspension_keeps_back_the_release_of_a_question_that_is_running(served):
+    asking = served.broker.asking
+    caller = Caller("as-opcc-client", "as-opcc", frozenset({Role.ANALYST}))
+    pending = asking.prepare(caller, served.clients["agreement"]["id"], "running", parse(count_request()))
+    computed = asking.compute(pending.intent)
+    with served.http("bri-ed", "ig-lead") as http:
+        assert http.post(f"{served.agreement}/suspension").status_code == 200
+    with pytest.raises(Forbidden) as caught:
+        asking.complete(computed)
+    assert caught.value.code == "agreement_suspended"
+    assert [item["entry"]["kind"] for item in served.entries() if item["entry"]["charge"]] == ["charged"]
+    assert not served.entries(kind="released")
 
 
 HOSTILE = {

@@ -173,6 +173,11 @@ def test_a_new_version_cannot_move_the_budgets_anchor(world):
     assert caught.value.code == "anchor_moved"
 
 
+def test_an_agreement_without_a_lifetime_cap_is_refused(world):
+    with pytest.raises(DocumentError):
+        parse(world.document(lambda value: value["privacy"].pop("lifetime")))
+
+
 def test_only_a_steward_of_a_party_registers(world):
     value = world.document()
     world.enrol(*(party["id"] for party in value["parties"]), "stranger")
