@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -50,6 +51,19 @@ def spent(served: Served) -> Decimal:
         return Decimal(http.get(f"{served.agreement}/budget").json()["spent"]["rho"])
 
 
+def assert_nothing_was_released_unpaid(served: Served) -> None:
+    """Read the database as the kill left it, before anything recovers it."""
+    with sqlite3.connect(served.state / "broker" / "concordat.db") as control:
+        unpaid = control.execute(
+            "SELECT count(*) FROM release LEFT JOIN charge USING (intent) WHERE charge.intent IS NULL"
+        ).fetchone()
+        released = control.execute("SELECT coalesce(sum(rho_nano), 0) FROM release").fetchone()
+        spent_there = control.execute("SELECT coalesce(max(rho_nano), 0) FROM account").fetchone()
+    control.close()
+    assert unpaid == (0,)
+    assert released <= spent_there
+
+
 @pytest.mark.parametrize("step", ASK_STEPS)
 def test_kill_at_each_step_of_ask_gives_one_release_for_one_charge(tmp_path, extract, processes, step):
     served = restart(processes, tmp_path)
@@ -58,6 +72,7 @@ def test_kill_at_each_step_of_ask_gives_one_release_for_one_charge(tmp_path, ext
     with pytest.raises(httpx.TransportError):
         served.ask(count_request(), "survives")
     assert processes[-1].process.wait(20) == -9
+    assert_nothing_was_released_unpaid(served)
 
     served = restart(processes, tmp_path)
     kinds = [item["entry"]["kind"] for item in served.entries()]
