@@ -39,8 +39,7 @@ from service.aggregates.intents import (
 )
 from service.aggregates.ports import Binding, IntentRow, Lake, ReleaseRow, Store, Transaction, VersionName
 from service.agreements.periods import current_period, period_start
-from service.agreements.ports import VersionRow
-from service.agreements.standing import Current, deciding, document, library, seen_by, stopped, visible
+from service.agreements.standing import Current, document, known_to, library, stopped, visible
 from service.audit.appends import Appends
 from service.audit.entry import (
     AgreementRef,
@@ -187,7 +186,8 @@ class Asking:
         """Return what the caller could still spend now, in nano-rho: the least that any cap leaves."""
         nothing = self._charge_request(case, current_period(case.found, case.now), "", 0)
         wanted = postings(nothing, limits, self._elsewhere(tx, case, nothing))
-        return max(0, min(posting.cap - tx.ledger.spent(posting.account) for posting in wanted))
+        spent = tx.ledger.spent([posting.account for posting in wanted])
+        return max(0, min(posting.cap - used for posting, used in zip(wanted, spent, strict=True)))
 
     # --- ask
 
@@ -449,7 +449,7 @@ class Asking:
         """Log a refusal; with the request where it could be read, without its reason."""
         decision = getattr(error, "decision", None) or {}
         with self.store.read() as tx:
-            newest = self._known(tx, agreement_id, caller)
+            newest = known_to(tx.agreements, agreement_id, self.broker, caller.party)
             agreement = document(newest.document) if newest else None
             words = _words(tx, agreement)
             purpose: str | None = None
@@ -474,12 +474,6 @@ class Asking:
         )
 
     # --- parts
-
-    def _known(self, tx: Transaction, agreement_id: str, caller: Caller) -> VersionRow | None:
-        """Return the version that decides for a caller, or the newest that its party may know of."""
-        seen = seen_by(tx.agreements, agreement_id, self.broker, caller.party)
-        decides = deciding(tx.agreements, agreement_id, tx.agreements.versions(agreement_id), self.broker)
-        return decides if decides in seen else next(iter(reversed(seen)), None)
 
     def _case(
         self, tx: Transaction, caller: Caller, agreement_id: str, request: AggregateRequest, now: datetime

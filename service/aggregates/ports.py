@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -83,8 +84,8 @@ class LedgerStore(Protocol):
         """Return what other agreements spent on these sources: ``lifetime`` and ``period`` (since a time)."""
         ...
 
-    def spent(self, key: str) -> int:
-        """Return an account's nano-rho."""
+    def spent(self, keys: Sequence[str]) -> list[int]:
+        """Return each account's nano-rho, in order."""
         ...
 
     def post(self, charge: ChargeRequest, postings: tuple[Posting, ...]) -> Posting | None:

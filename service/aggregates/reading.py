@@ -90,7 +90,7 @@ class Reading:
             period = current_period(found, now)
             spent = {
                 name: (
-                    tx.ledger.spent(account(agreement_id, name)),
+                    tx.ledger.spent([account(agreement_id, name)])[0],
                     tx.ledger.by_party(agreement_id, name, period),
                 )
                 for name in sorted({"person", *tx.ledger.units(agreement_id)})

@@ -11,7 +11,7 @@ from schemas.artefacts import Library
 from schemas.table_schema import Column
 from service.agreements.ports import Transaction, VersionRow
 from service.agreements.registry import Registry
-from service.agreements.standing import deciding, document, seen_by, visible
+from service.agreements.standing import document, known_to, seen_by, visible
 from service.errors import NotFound
 from service.identity.caller import Caller
 from service.policy.decide import describe
@@ -46,7 +46,7 @@ class Catalogue:
         for row in tx.agreements.agreements():
             versions = self._seen(tx, caller, row.id)
             if versions:
-                status = self.registry.status(tx.agreements, row.id, self._chosen(tx, row.id, versions), now)
+                status = self.registry.status(tx.agreements, row.id, self._chosen(tx, caller, row.id), now)
                 made.append({name: value for name, value in status.items() if name not in ("document", "signatures")})
         return made
 
@@ -61,7 +61,7 @@ class Catalogue:
         versions = self._seen(tx, caller, agreement_id)
         if not versions or version not in (None, *(row.version for row in versions)):
             raise NotFound("there is no such agreement")
-        chosen = self._chosen(tx, agreement_id, versions) if version is None else version
+        chosen = self._chosen(tx, caller, agreement_id) if version is None else version
         return self.registry.status(tx.agreements, agreement_id, chosen, now)
 
     def datasets(
@@ -105,10 +105,10 @@ class Catalogue:
     def _seen(self, tx: Transaction, caller: Caller, agreement_id: str) -> tuple[VersionRow, ...]:
         return seen_by(tx.agreements, agreement_id, self.registry.broker, caller.party)
 
-    def _chosen(self, tx: Transaction, agreement_id: str, versions: tuple[VersionRow, ...]) -> int:
+    def _chosen(self, tx: Transaction, caller: Caller, agreement_id: str) -> int | None:
         """Return the deciding version where the party may know of it, else the newest that it may."""
-        decides = deciding(tx.agreements, agreement_id, tx.agreements.versions(agreement_id), self.registry.broker)
-        return decides.version if decides in versions and decides is not None else versions[-1].version
+        version = known_to(tx.agreements, agreement_id, self.registry.broker, caller.party)
+        return version.version if version is not None else None
 
     def _dataset(
         self,

@@ -66,6 +66,10 @@ class CompletionRow:
 class AgreementStore(Protocol):
     """Agreements, parties and artefacts."""
 
+    def revision(self) -> str:
+        """Return a name of what is stored now: whatever changes here, or is rolled back, never bears it again."""
+        ...
+
     def pinned_key(self, party: str) -> PinnedKey | None:
         """Return the key pinned for a party, None where the party is not enrolled."""
         ...

@@ -22,7 +22,7 @@ from service.agreements.ports import (
     Transaction,
     VersionRow,
 )
-from service.agreements.standing import deciding, document, required_signers, standing
+from service.agreements.standing import State, document, required_signers, standing, state
 from service.audit.entry import AgreementRef, Entry, Kind
 from service.audit.entry import Caller as EntryCaller
 from service.audit.entry import Decision as EntryDecision
@@ -97,11 +97,10 @@ class Registry:
 
     def _check_succession(self, store: AgreementStore, caller: Caller, agreement: Agreement) -> AgreementRow | None:
         """Check that the version may follow those that are there; drafts that nobody put into force bind nobody."""
-        row = store.agreement(agreement.id)
-        if row is None:
+        held = state(store, agreement.id, self.broker)
+        if held is None:
             return None  # the first version here may bear any number: it may have run elsewhere before
-        versions = store.versions(agreement.id)
-        before = deciding(store, agreement.id, versions, self.broker)
+        row, versions, before = held.row, held.versions, held.decides
         if document((before or versions[-1]).document).party(caller.party) is None:
             raise Forbidden("only a party of the version before registers the next one", code="not_a_party")
         if int(agreement.version) != versions[-1].version + 1:
@@ -113,7 +112,7 @@ class Registry:
             raise Conflict("the agreement has ended", code="agreement_terminated")
         if before is not None:
             _check_carried_over(row, document(before.document), agreement)
-            _check_datasets_stay(store, versions, agreement)
+            _check_datasets_stay(held, agreement)
         return row
 
     def sign(
@@ -127,14 +126,13 @@ class Registry:
             Conflict: the party has signed already.
         """
         caller.require(Role.IG_LEAD, Role.STEWARD)
-        versions = tx.agreements.versions(agreement_id)
-        found = next((row for row in versions if row.version == version), None)
-        before = deciding(tx.agreements, agreement_id, versions, self.broker)
+        stored = state(tx.agreements, agreement_id, self.broker)
+        found = next((row for row in stored.versions if row.version == version), None) if stored is not None else None
+        before = stored.decides if stored is not None else None
         needed = required_signers(found, before) if found is not None else set()
-        if found is None or caller.party not in needed:
+        if stored is None or found is None or caller.party not in needed:
             raise NotFound("there is no such version for your party to sign")
-        completed = tx.agreements.completions(agreement_id)
-        if completed and version <= completed[-1].version:
+        if stored.completions and version <= max(stored.completions):
             raise Conflict("a version from this one on was signed by all already", code="already_in_force")
         held = {row.party for row in tx.agreements.signatures(agreement_id, version)}
         if caller.party in held:
@@ -212,23 +210,22 @@ class Registry:
         Raises:
             NotFound: there is no such agreement or version.
         """
-        row = store.agreement(agreement_id)
-        versions = store.versions(agreement_id) if row else []
+        stored = state(store, agreement_id, self.broker)
+        versions = stored.versions if stored is not None else ()
         found = next((v for v in reversed(versions) if version in (None, v.version)), None)
-        if row is None or found is None:
+        if stored is None or found is None:
             raise NotFound("there is no such agreement or version")
-        decides = deciding(store, agreement_id, versions, self.broker)
-        completed = {item.version: item.signers for item in store.completions(agreement_id)}
-        state = standing(row, document(found.document), now.date(), signed=found.version in completed)
-        superseded = state.in_force and (decides is None or decides.version != found.version)
+        decides, completed = stored.decides, stored.completions
+        stands = standing(stored.row, document(found.document), now.date(), signed=found.version in completed)
+        superseded = stands.in_force and (decides is None or decides.version != found.version)
         held = store.signatures(agreement_id, found.version)
         needed = completed.get(found.version) or required_signers(found, decides)
         return {
             "id": agreement_id,
             "version": str(found.version),
             "digest": found.digest,
-            "in_force": state.in_force and not superseded,
-            "standing": "superseded" if superseded else state.code,
+            "in_force": stands.in_force and not superseded,
+            "standing": "superseded" if superseded else stands.code,
             "registered": found.registered_at,
             "signatures": [
                 {"party": s.party, "key": s.thumbprint, "signed": s.signed_at, "signature": s.jws} for s in held
@@ -240,7 +237,8 @@ class Registry:
     def _supplied(self, store: AgreementStore, caller: Caller, agreement_id: str) -> VersionRow:
         """Return the deciding version, to an IG lead of one of its suppliers."""
         caller.require(Role.IG_LEAD)
-        version = deciding(store, agreement_id, store.versions(agreement_id), self.broker)
+        stored = state(store, agreement_id, self.broker)
+        version = stored.decides if stored is not None else None
         if version is None or document(version.document).party(caller.party) is None:
             raise NotFound("there is no such agreement")
         if caller.party not in {dataset.supplier for dataset in document(version.document).datasets.values()}:
@@ -280,11 +278,10 @@ def _check_carried_over(row: AgreementRow, before: Agreement, agreement: Agreeme
         )
 
 
-def _check_datasets_stay(store: AgreementStore, versions: list[VersionRow], agreement: Agreement) -> None:
+def _check_datasets_stay(before: State, agreement: Agreement) -> None:
     """Check that no dataset's name passes to another supplier or another kind of data."""
-    completed = {item.version for item in store.completions(agreement.id)}
-    for row in versions:
-        if row.version not in completed:
+    for row in before.versions:
+        if row.version not in before.completions:
             continue
         for name, held in document(row.document).datasets.items():
             new = agreement.datasets.get(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -13,7 +14,14 @@ from schemas.artefacts import Artefact, Library
 from schemas.canonical import digest
 from schemas.errors import DocumentError
 from schemas.jws import public_key, thumbprint, verify
-from service.agreements.ports import AgreementRow, AgreementStore, PinnedKey, SignatureRow, VersionRow
+from service.agreements.ports import (
+    AgreementRow,
+    AgreementStore,
+    CompletionRow,
+    PinnedKey,
+    SignatureRow,
+    VersionRow,
+)
 from service.errors import Forbidden, NotFound
 
 
@@ -64,13 +72,72 @@ def signature_holds(jws: str, jwk: str, text: str, broker: str) -> bool:
     return True
 
 
-def deciding(store: AgreementStore, agreement: str, versions: list[VersionRow], broker: str) -> VersionRow | None:
-    """Return the version that decides: the newest that every required party has signed; None where there is none.
+@dataclass(frozen=True, slots=True)
+class State:
+    """An agreement as it was stored at one moment.
+
+    Attributes:
+        row: The agreement over all its versions.
+        versions: Its versions, the oldest first.
+        completions: For each version that every required party has signed, who they were.
+        decides: The version that decides: the newest of those, while all its signatures hold; None where there is none.
+    """
+
+    row: AgreementRow
+    versions: tuple[VersionRow, ...]
+    completions: Mapping[int, tuple[str, ...]]
+    decides: VersionRow | None
+
+
+def state(store: AgreementStore, agreement_id: str, broker: str) -> State | None:
+    """Return an agreement's state as it is stored now, None where there is no such agreement.
+
+    The store's revision is read each time and names everything that the state was made of, so what is remembered
+    under it is what would be read again.
+    """
+    key = (store.revision(), agreement_id, broker)
+    held = STATES.get(key)
+    if held is None:
+        held = _read_state(store, agreement_id, broker)
+        if held is not None:
+            if len(STATES) >= _MAX_STATES:
+                STATES.clear()
+            STATES[key] = held
+    return held
+
+
+STATES: dict[tuple[str, str, str], State] = {}
+"""States that were read, by the store's revision, the agreement and the broker."""
+_MAX_STATES = 512
+
+
+def _read_state(store: AgreementStore, agreement_id: str, broker: str) -> State | None:
+    row = store.agreement(agreement_id)
+    if row is None:
+        return None
+    versions = tuple(store.versions(agreement_id))
+    completions = store.completions(agreement_id)
+    return State(
+        row,
+        versions,
+        {item.version: item.signers for item in completions},
+        _deciding(store, agreement_id, versions, completions, broker),
+    )
+
+
+def _deciding(
+    store: AgreementStore,
+    agreement: str,
+    versions: Sequence[VersionRow],
+    completions: Sequence[CompletionRow],
+    broker: str,
+) -> VersionRow | None:
+    """Return the newest version that every required party has signed.
 
     Which parties were required was fixed when the last of them signed; their signatures are checked again here.
     """
     by_number = {row.version: row for row in versions}
-    for completion in reversed(store.completions(agreement)):
+    for completion in reversed(completions):
         version = by_number.get(completion.version)
         if version is None:
             continue
@@ -154,22 +221,19 @@ def current(store: AgreementStore, agreement_id: str, today: date, broker: str) 
         NotFound: there is no such agreement.
         Forbidden: with the code of why none is in force.
     """
-    versions = store.versions(agreement_id)
-    return _in_force(store, agreement_id, today, versions, deciding(store, agreement_id, versions, broker))
-
-
-def _in_force(
-    store: AgreementStore, agreement_id: str, today: date, versions: list[VersionRow], signed: VersionRow | None
-) -> Current:
-    row = store.agreement(agreement_id)
-    if row is None:
+    held = state(store, agreement_id, broker)
+    if held is None:
         raise NotFound("there is no such agreement")
-    chosen = signed or versions[-1]
+    return _in_force(store, held, today)
+
+
+def _in_force(store: AgreementStore, held: State, today: date) -> Current:
+    chosen = held.decides or held.versions[-1]
     agreement = document(chosen.document)
-    found = standing(row, agreement, today, signed=signed is not None)
+    found = standing(held.row, agreement, today, signed=held.decides is not None)
     if not found.in_force:
         raise out_of_force(found)
-    return Current(row, chosen.version, chosen.digest, agreement, library(store, agreement))
+    return Current(held.row, chosen.version, chosen.digest, agreement, library(store, agreement))
 
 
 def out_of_force(found: Standing) -> Forbidden:
@@ -194,12 +258,16 @@ def visible(store: AgreementStore, agreement_id: str, today: date, broker: str, 
         NotFound: there is no such agreement, or the party is none of its parties.
         Forbidden: with the code of why none is in force.
     """
-    versions = store.versions(agreement_id)
-    signed = deciding(store, agreement_id, versions, broker)
-    drafted = signed is None and any(document(row.document).party(party) for row in versions)
-    if not drafted and (signed is None or document(signed.document).party(party) is None):
+    held = state(store, agreement_id, broker)
+    if held is None or not _is_party(held, party):
         raise NotFound("there is no such agreement")
-    return _in_force(store, agreement_id, today, versions, signed)
+    return _in_force(store, held, today)
+
+
+def _is_party(held: State, party: str) -> bool:
+    """Whether a party is one of the deciding version's, or of any draft where none decides."""
+    decides = (held.decides,) if held.decides is not None else held.versions
+    return any(document(row.document).party(party) for row in decides)
 
 
 def seen_by(store: AgreementStore, agreement_id: str, broker: str, party: str) -> tuple[VersionRow, ...]:
@@ -207,12 +275,25 @@ def seen_by(store: AgreementStore, agreement_id: str, broker: str, party: str) -
 
     Once a version is in force, drafts before it, and drafts by others than its parties, are nobody's.
     """
-    versions = store.versions(agreement_id)
-    signed = deciding(store, agreement_id, versions, broker)
-    if signed is not None and document(signed.document).party(party) is None:
-        completed = {row.version for row in store.completions(agreement_id)}
-        versions = [row for row in versions if row.version in completed or row.version > signed.version]
+    held = state(store, agreement_id, broker)
+    return _seen(held, party) if held is not None else ()
+
+
+def _seen(held: State, party: str) -> tuple[VersionRow, ...]:
+    versions = held.versions
+    if held.decides is not None and document(held.decides.document).party(party) is None:
+        newest = held.decides.version
+        versions = tuple(row for row in versions if row.version in held.completions or row.version > newest)
     return tuple(row for row in versions if document(row.document).party(party) is not None)
+
+
+def known_to(store: AgreementStore, agreement_id: str, broker: str, party: str) -> VersionRow | None:
+    """Return the version that decides for a party, or the newest that it may know of; None where there is none."""
+    held = state(store, agreement_id, broker)
+    if held is None:
+        return None
+    seen = _seen(held, party)
+    return held.decides if held.decides in seen else next(iter(reversed(seen)), None)
 
 
 def stopped(store: AgreementStore, agreement_id: str) -> Forbidden | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import anyio
 from fastapi import Request
 
 from schemas import strict_json
@@ -22,7 +22,7 @@ async def lively(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """
     while True:
         try:
-            with anyio.fail_after(_SILENCE_SECONDS):
+            async with asyncio.timeout(_SILENCE_SECONDS):
                 piece = await anext(body)
         except StopAsyncIteration:
             return

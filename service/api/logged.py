@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.agreements.standing import deciding, seen_by
+from service.agreements.standing import known_to
 from service.api.broker import Broker, Transaction
 from service.audit.entry import AgreementRef, Decision, Entry, Kind
 from service.audit.entry import Caller as EntryCaller
@@ -58,8 +58,5 @@ def _append(broker: Broker, caller: Caller, kind: Kind, what: str, agreement: st
 
 
 def _reference(broker: Broker, tx: Transaction, caller: Caller, agreement: str) -> AgreementRef | None:
-    issuer = broker.settings.issuer
-    seen = seen_by(tx.agreements, agreement, issuer, caller.party)
-    decides = deciding(tx.agreements, agreement, tx.agreements.versions(agreement), issuer)
-    version = decides if decides in seen else next(iter(reversed(seen)), None)
+    version = known_to(tx.agreements, agreement, broker.settings.issuer, caller.party)
     return AgreementRef(agreement, str(version.version), version.digest) if version is not None else None

@@ -46,8 +46,7 @@ class Appends:
         failure: BaseException | None = None
         try:
             with self.store.write() as tx:
-                for item in group:
-                    tx.log.append(item.entry)
+                tx.log.append_all([item.entry for item in group])
         except BaseException as error:  # noqa: BLE001 - handed to each caller of the group
             failure = error
         del self._waiting[: len(group)]

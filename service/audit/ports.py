@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -57,6 +58,10 @@ class LogStore(Protocol):
 
     def append(self, entry: Entry) -> int:
         """Append an entry and return its index."""
+        ...
+
+    def append_all(self, entries: Sequence[Entry]) -> int:
+        """Append entries in order and return the index of the first."""
         ...
 
     def node(self, level: int, index: int) -> bytes:

@@ -5,8 +5,10 @@ Two requests with equal plans are the same question. Everything here is public: 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -159,30 +161,33 @@ class EffectivePlan:
         Args:
             versions: The opaque data version of each dataset in the plan, by name.
         """
-        return digest(
-            {
-                "source": self.source,
-                "version": versions[self.dataset],
-                "unit": self.unit,
-                "filters": sorted((_plain(f) for f in self.filters), key=repr),
-                "by": sorted((_plain(k) for k in self.by), key=repr),
-                "measures": sorted((_plain(m) for m in self.measures), key=repr),
-                "links": sorted(
-                    (
-                        {
-                            "source": link.source,
-                            "version": versions[link.dataset],
-                            "has": link.has,
-                            "filters": sorted((_plain(f) for f in link.filters), key=repr),
-                        }
-                        for link in self.links
-                    ),
-                    key=repr,
-                ),
-                "per_person": self.per_person,
-                "pins": [list(pin) for pin in self.pins],
-            }
-        )
+        read = sorted([_link_digest(link), versions[link.dataset]] for link in self.links)
+        return digest({"plan": _plan_digest(self), "version": versions[self.dataset], "links": read})
+
+
+@lru_cache(maxsize=1024)
+def _plan_digest(plan: EffectivePlan) -> str:
+    """Return the digest of what a plan asks of its own dataset, whatever the order; kept, as previews ask again."""
+    return digest(
+        {
+            "source": plan.source,
+            "unit": plan.unit,
+            "filters": _unordered(plan.filters),
+            "by": _unordered(plan.by),
+            "measures": _unordered(plan.measures),
+            "per_person": plan.per_person,
+            "pins": [list(pin) for pin in plan.pins],
+        }
+    )
+
+
+@lru_cache(maxsize=1024)
+def _link_digest(link: LinkPlan) -> str:
+    return digest({"source": link.source, "has": link.has, "filters": _unordered(link.filters)})
+
+
+def _unordered(parts: Iterable[Any]) -> list[dict[str, Any]]:
+    return sorted((_plain(part) for part in parts), key=repr)
 
 
 def _plain(part: Any) -> dict[str, Any]:

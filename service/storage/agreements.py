@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
 from service.agreements.ports import AgreementRow, CompletionRow, PinnedKey, SignatureRow, VersionRow
 from service.storage import tables
@@ -19,6 +19,7 @@ _PARTY = tables.table(tables.Party)
 _SIGNATURE = tables.table(tables.AgreementSignature)
 _VERSION = tables.table(tables.AgreementVersion)
 
+_REVISION = text("SELECT name FROM agreement_revision WHERE id = 1")
 _BY_ID = select(_AGREEMENT).where(_AGREEMENT.c.id == bindparam("id"))
 _SUSPENDED = select(_SUSPENSION.c.party).where(_SUSPENSION.c.agreement == bindparam("id")).order_by(_SUSPENSION.c.party)
 _VERSIONS = select(_VERSION).where(_VERSION.c.agreement == bindparam("id")).order_by(_VERSION.c.version)
@@ -46,6 +47,10 @@ class AgreementStore:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def revision(self) -> str:
+        """Return the name that triggers give to what is stored, anew at each change."""
+        return str(self._connection.execute(_REVISION).scalar_one())
 
     def pinned_key(self, party: str) -> PinnedKey | None:
         """Return the key pinned for a party."""

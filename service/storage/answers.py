@@ -28,6 +28,8 @@ _BEST = (
     .order_by(_RELEASE.c.rho_nano.desc(), _RELEASE.c.log_index)
     .limit(1)
 )
+_SCOPE = ("party", "client", "route", "agreement", "key")
+_BOUND = select(_BINDING.c.digest, _BINDING.c.subject).where(*(_BINDING.c[name] == bindparam(name) for name in _SCOPE))
 _ADD_RELEASE = text(
     "INSERT INTO release (id, intent, agreement, party, dataset, identity, rho_nano, body, digest, log_index, "
     "released_at) VALUES (:id, :intent, :agreement, :party, :dataset, :identity, :rho_nano, :body, :digest, "
@@ -65,16 +67,7 @@ class AnswerStore:
 
     def binding(self, scope: tuple[str, str, str, str, str]) -> Binding | None:
         """Return what an idempotency key is bound to."""
-        held = _BINDING.c
-        party, client, route, agreement, key = scope
-        query = select(held.digest, held.subject).where(
-            held.party == party,
-            held.client == client,
-            held.route == route,
-            held.agreement == agreement,
-            held.key == key,
-        )
-        row = self._connection.execute(query).first()
+        row = self._connection.execute(_BOUND, dict(zip(_SCOPE, scope, strict=True))).first()
         return Binding(*row) if row else None
 
     def bind(self, scope: tuple[str, str, str, str, str], binding: Binding, at: str) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, insert, select, text
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, bindparam, func, insert, select, text
 
 from service.budget.ledger import ChargeRequest, Posting
 from service.storage.tables import Charge, ChargeSource, table
 
 _CHARGE = table(Charge)
 _SOURCE = table(ChargeSource)
-_SPENT = text("SELECT rho_nano FROM account WHERE key = :key")
+_SPENT = text("SELECT key, rho_nano FROM account WHERE key IN :keys").bindparams(bindparam("keys", expanding=True))
 _ELSEWHERE = text(
     "SELECT coalesce(sum(rho_nano), 0), coalesce(sum(CASE WHEN at >= :since THEN rho_nano ELSE 0 END), 0) "
     "FROM charge_source WHERE source = :source AND agreement <> :agreement"
@@ -37,9 +39,10 @@ class LedgerStore:
             made["period"] = max(made["period"], int(period))
         return made
 
-    def spent(self, key: str) -> int:
-        """Return an account's nano-rho; 0 where it was never posted to."""
-        return int(self._connection.execute(_SPENT, {"key": key}).scalar() or 0)
+    def spent(self, keys: Sequence[str]) -> list[int]:
+        """Return each account's nano-rho, in order; 0 where it was never posted to."""
+        found = {key: int(rho) for key, rho in self._connection.execute(_SPENT, {"keys": list(keys)})}
+        return [found.get(key, 0) for key in keys]
 
     def post(self, charge: ChargeRequest, postings: tuple[Posting, ...]) -> Posting | None:
         """Take a charge, or return the posting whose cap it would pass; then the caller must roll back."""

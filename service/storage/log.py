@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, text
@@ -37,29 +38,22 @@ class LogStore:
         Raises:
             RuntimeError: another writer came between, which the write lock rules out.
         """
-        n = self.size()
-        nodes = merkle.append(n, self.node, entry.leaf())
+        return self.append_all([entry])
+
+    def append_all(self, entries: Sequence[Entry]) -> int:
+        """Append entries in order and return the index of the first.
+
+        Raises:
+            RuntimeError: another writer came between, which the write lock rules out.
+        """
+        first = self.size()
+        nodes = merkle.append_all(first, self.node, [entry.leaf() for entry in entries])
         rows = [{"level": level, "position": index, "hash": found} for level, index, found in nodes]
         self._connection.execute(_ADD_NODES, rows)
-        fields = entry.as_dict()
-        request = fields["request"] or {}
-        self._connection.execute(
-            _ADD_CONTENT,
-            {
-                "n": n,
-                "at": fields["time"],
-                "kind": fields["kind"],
-                "party": fields["caller"]["party"],
-                "agreement": fields["agreement"]["id"] if fields["agreement"] else None,
-                "datasets": _datasets(request),
-                "purpose": fields["purpose"],
-                "outcome": fields["decision"]["code"] if fields["decision"] else None,
-                "entry": entry.data().decode(),
-            },
-        )
-        if self._connection.execute(_GROW, {"before": n, "after": n + 1}).rowcount != 1:
+        self._connection.execute(_ADD_CONTENT, [_content(first + place, entry) for place, entry in enumerate(entries)])
+        if self._connection.execute(_GROW, {"before": first, "after": first + len(entries)}).rowcount != 1:
             raise RuntimeError("two writers appended to the log at once")
-        return n
+        return first
 
     def node(self, level: int, index: int) -> bytes:
         """Return a complete subtree's hash."""
@@ -102,6 +96,22 @@ class LogStore:
         query = select(_CHECKPOINT.c.size, _CHECKPOINT.c.note).order_by(_CHECKPOINT.c.size.desc()).limit(1)
         row = self._connection.execute(query).first()
         return (int(row[0]), str(row[1])) if row else None
+
+
+def _content(n: int, entry: Entry) -> dict[str, Any]:
+    """Return an entry's row: its canonical JSON, and what it is searched by."""
+    fields = entry.as_dict()
+    return {
+        "n": n,
+        "at": fields["time"],
+        "kind": fields["kind"],
+        "party": fields["caller"]["party"],
+        "agreement": fields["agreement"]["id"] if fields["agreement"] else None,
+        "datasets": _datasets(fields["request"] or {}),
+        "purpose": fields["purpose"],
+        "outcome": fields["decision"]["code"] if fields["decision"] else None,
+        "entry": entry.data().decode(),
+    }
 
 
 def _datasets(request: dict[str, Any]) -> str | None:

@@ -106,6 +106,14 @@ class Suspension(SQLModel, table=True):
     suspended_at: str
 
 
+class AgreementRevision(SQLModel, table=True):
+    """One row: a random name that triggers replace whenever anything about agreements, parties or keys changes."""
+
+    __tablename__ = "agreement_revision"
+    id: int = Field(primary_key=True)
+    name: str
+
+
 class ArtefactBody(SQLModel, table=True):
     """A pinned schema, code list, hierarchy or gateway table, by the digest of its canonical JSON."""
 

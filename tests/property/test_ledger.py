@@ -103,10 +103,10 @@ class Ledger(RuleBasedStateMachine):
         with self.store.read() as tx:
             for agreement, caps in CAPS.items():
                 for unit in ("person", "record:police/street"):
-                    lifetime = tx.ledger.spent(account(agreement, unit))
+                    lifetime = tx.ledger.spent([account(agreement, unit)])[0]
                     assert lifetime == self._spent(agreement=agreement, unit=unit) <= caps.lifetime
                     for period in range(self.period + 1):
-                        spent = tx.ledger.spent(account(agreement, unit, period=period))
+                        spent = tx.ledger.spent([account(agreement, unit, period=period)])[0]
                         by_party = tx.ledger.by_party(agreement, unit, period)
                         assert spent == sum(by_party.values()) <= caps.period
                         assert all(rho <= caps.shares[party] for party, rho in by_party.items())

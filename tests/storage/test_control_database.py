@@ -6,11 +6,13 @@ import secrets
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy
 
+from service.agreements.standing import current, state
 from service.audit import merkle
 from service.audit.entry import Caller, Entry, Kind
 from service.audit.ports import SearchTerms
@@ -19,7 +21,7 @@ from service.budget.ledger import ChargeRequest, account, postings
 from service.errors import Forbidden
 from service.storage.tables import Charge, LogNode, table
 from tests.support.postgres import binaries, postgres
-from tests.support.world import World, make_world
+from tests.support.world import BROKER, NOON, World, make_world
 from tests.unit.intake.contract_extract_store import ExtractStoreContract
 
 CAPS = Caps(period=50, lifetime=1000, shares={"hub": 50}, requests={"hub": 10})
@@ -63,6 +65,60 @@ def test_an_agreement_is_registered_signed_and_in_force(fresh, kind):
     assert world.kinds().count("signed") == len(value["parties"])
 
 
+class RolledBack(Exception):
+    """Undoes a change."""
+
+
+_CHANGES = {
+    "agreement": "UPDATE agreement SET terminated_at = '2026-11-22T00:00:00.000Z'",
+    "agreement_version": "INSERT INTO agreement_version VALUES ('{id}', 9, 'd', '{{}}', 't')",
+    "agreement_signature": "INSERT INTO agreement_signature VALUES ('{id}', 9, 'p', 'j', 't', 's')",
+    "agreement_completion": "INSERT INTO agreement_completion VALUES ('{id}', 9, '[]', 't')",
+    "suspension": "INSERT INTO suspension VALUES ('{id}', 'p', 't')",
+    "party_key": "UPDATE party_key SET revoked_at = '2026-11-22T00:00:00.000Z'",
+    "artefact": "INSERT INTO artefact VALUES ('d', 'n', 'b')",
+}
+
+
+@both
+@pytest.mark.parametrize("table_name", _CHANGES)
+def test_the_agreements_revision_moves_with_every_change_and_never_bears_a_name_again(fresh, kind, table_name):
+    world = fresh(kind)
+    agreement = world.in_force()["id"]
+    change = sqlalchemy.text(_CHANGES[table_name].format(id=agreement))
+    with world.store.read() as tx:
+        before = tx.agreements.revision()
+    seen = []
+    with suppress(RolledBack), world.store.write() as tx:
+        tx.agreements._connection.execute(change)
+        seen.append(tx.agreements.revision())
+        raise RolledBack
+    with world.store.read() as tx:
+        assert tx.agreements.revision() == before
+    with world.store.write() as tx:
+        tx.agreements._connection.execute(change)
+        seen.append(tx.agreements.revision())
+    assert len({before, *seen}) == 3
+
+
+@both
+def test_what_was_read_in_a_change_that_was_rolled_back_decides_nothing(fresh, kind):
+    world = fresh(kind)
+    agreement = world.in_force()["id"]
+    with suppress(RolledBack), world.store.write() as tx:
+        tx.agreements.set_terminated(agreement, "2026-11-22T00:00:00.000Z")
+        held = state(tx.agreements, agreement, BROKER)
+        assert held is not None
+        assert held.row.terminated_at is not None
+        raise RolledBack
+    with world.store.read() as tx:
+        assert current(tx.agreements, agreement, NOON.date(), BROKER).row.terminated_at is None
+    with world.store.write() as tx:
+        tx.agreements.set_terminated(agreement, "2026-11-22T00:00:00.000Z")
+    with world.store.read() as tx, pytest.raises(Forbidden):
+        current(tx.agreements, agreement, NOON.date(), BROKER)
+
+
 @both
 def test_40_concurrent_charges_against_a_budget_for_5_take_exactly_5(fresh, kind):
     world = fresh(kind)
@@ -86,7 +142,7 @@ def test_40_concurrent_charges_against_a_budget_for_5_take_exactly_5(fresh, kind
         thread.join()
     assert sorted(outcomes) == [False] * 35 + [True] * 5
     with world.store.read() as tx:
-        assert tx.ledger.spent(account("a", "person")) == 50
+        assert tx.ledger.spent([account("a", "person"), "nobody"]) == [50, 0]
 
 
 @both

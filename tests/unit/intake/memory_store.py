@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -86,6 +86,10 @@ class MemoryLog:
     def append(self, entry: Entry) -> int:
         self.entries.append(entry)
         return len(self.entries) - 1
+
+    def append_all(self, entries: Sequence[Entry]) -> int:
+        self.entries.extend(entries)
+        return len(self.entries) - len(entries)
 
     def size(self) -> int:
         return len(self.entries)
