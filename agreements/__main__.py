@@ -13,10 +13,10 @@ def pins(value: Any) -> dict[str, str]:
     """Return what an agreement must pin: each artefact that it uses, with its digest, sorted by name.
 
     Args:
-        value: The agreement's JSON value; only its ``datasets`` are read.
+        value: The agreement's JSON value; its ``pins`` are not read.
     """
     library = artefacts.Library(artefacts.load())
-    needed = library.required({dataset["schema"] for dataset in value["datasets"].values()})
+    needed = library.required(agreement.parse(value))
     return {name: library.digest(name) for name in sorted(needed)}
 
 

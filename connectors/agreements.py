@@ -100,7 +100,7 @@ def _check_pins(agreement: documents.Agreement, shipped: Mapping[str, artefacts.
             said = f"the artefact shipped under this name is {shipped[name].digest}"
             found.append(Finding("pin_differs", f"pins/{name}", said))
     try:
-        required = library.required({dataset.schema_ for dataset in agreement.datasets.values()})
+        required = library.required(agreement)
     except DocumentError as error:
         return [*found, Finding(error.code, error.path, error.detail)]
     missing = sorted(required - set(agreement.pins))

@@ -2,221 +2,119 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from schemas import strict_json, strict_yaml
 from schemas.calendar import Duration
 from schemas.canonical import digest
+from schemas.clauses.datasets import Dataset
+from schemas.clauses.governance import Legal, Obligations
+from schemas.clauses.grants import Grant
+from schemas.clauses.parties import Party
+from schemas.clauses.period import Period
+from schemas.clauses.privacy import Privacy
+from schemas.clauses.purposes import Purpose
+from schemas.clauses.said import said
 from schemas.errors import DocumentError
 from schemas.model import Strict, read
-from schemas.names import (
-    ArtefactName,
-    Code,
-    ExactDecimal,
-    FieldName,
-    IsoDate,
-    IsoDuration,
-    Level,
-    Sha256,
-    Slug,
-    Text,
-    Thumbprint,
-)
+from schemas.names import ArtefactName, Sha256, Slug, Text
 
 SIGNATURE_TYPE = "concordat-agreement-signature+jws"
-
-PartyKind = Literal[
-    "police", "health", "ambulance", "local-authority", "education", "youth-justice", "probation", "fire",
-    "local-policing-body", "processor", "other",
-]  # fmt: skip
-
-
-class Period(Strict):
-    """When the agreement holds: ``start`` and ``end`` inclusive, and the last day before a review is due."""
-
-    start: IsoDate
-    end: IsoDate
-    review_by: IsoDate
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not self.start <= self.review_by <= self.end:
-            raise ValueError("start, review_by and end stand in that order")
-        return self
-
-
-class Party(Strict):
-    """A party. ``key`` is the RFC 7638 thumbprint of the signing key pinned when the party was enrolled."""
-
-    id: Slug
-    name: Text
-    kind: PartyKind
-    role: Literal["controller", "joint-controller", "processor", "recipient"]
-    key: Thumbprint
-
-
-class PurposeLegal(Strict):
-    """The lawful basis of a purpose: UK GDPR articles, DPA 2018 Schedule 1 paragraph, gateways."""
-
-    article_6: Literal["a", "b", "c", "d", "e", "f"]
-    article_9: Literal["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] | None = None
-    article_10: Text | None = None
-    schedule_1: Text | None = None
-    part_3: bool = False
-    gateway: tuple[Text, ...] = ()
-
-
-class Purpose(Strict):
-    """What data may be used for."""
-
-    description: Text
-    dpv: Text | None = None
-    necessity: Text | None = None
-    benefit: Text | None = None
-    legal: PurposeLegal
-
-
-class Bounds(Strict):
-    """K: the most that one person may add, in records."""
-
-    per_person: Annotated[int, Field(ge=1, le=1000)]
-
-
-class Dataset(Strict):
-    """What one supplier supplies. ``every`` is the cadence of its pushes; ``keep`` runs from receipt."""
-
-    schema_: ArtefactName = Field(alias="schema")
-    supplier: Slug
-    every: IsoDuration
-    keep: IsoDuration
-    bounds: Bounds
-    privacy_unit: Literal["person", "record"] = "person"
-    gateway: tuple[Text, ...] = ()
-
-
-class Measures(Strict):
-    """What may be measured: counts of records and of persons, sums and means of the fields named."""
-
-    count: bool = False
-    persons: bool = False
-    sum: tuple[FieldName, ...] = ()
-    mean: tuple[FieldName, ...] = ()
-
-
-class Grant(Strict):
-    """What some recipients may do with one dataset for some purposes. Grants are never united.
-
-    ``group_by`` and ``filter_by`` map a field to the levels allowed; ``rows`` is a forced scope: only rows with
-    these codes are ever counted; ``link`` names the datasets that a question on this one may be linked with,
-    each of which needs a grant of its own that names this one.
-    """
-
-    to: tuple[Slug, ...] = Field(min_length=1)
-    for_: tuple[Slug, ...] = Field(alias="for", min_length=1)
-    dataset: Slug
-    group_by: dict[FieldName, tuple[Level, ...]] = Field(default_factory=dict)
-    filter_by: dict[FieldName, tuple[Level, ...]] = Field(default_factory=dict)
-    measure: Measures = Measures()
-    rows: dict[FieldName, Annotated[tuple[Code, ...], Field(min_length=1)]] = Field(default_factory=dict)
-    link: tuple[Slug, ...] = ()
-
-
-class Budget(Strict):
-    """The privacy budget of a period: epsilon at delta_conversion, and delta for key selection."""
-
-    epsilon: ExactDecimal
-    delta_conversion: ExactDecimal
-    delta_selection: ExactDecimal
-    every: IsoDuration
-    from_: IsoDate = Field(alias="from")
-
-    @model_validator(mode="after")
-    def _sane(self) -> Self:
-        if not Decimal(0) < self.epsilon <= Decimal(50):
-            raise ValueError("epsilon lies above 0 and at most 50")
-        if not Decimal("1e-15") <= self.delta_conversion <= Decimal("1e-3"):
-            raise ValueError("delta_conversion lies between 1e-15 and 1e-3")
-        if not Decimal(0) <= self.delta_selection <= Decimal("1e-3"):
-            raise ValueError("delta_selection lies between 0 and 1e-3")
-        return self
-
-
-class Lifetime(Strict):
-    """The cap over all periods, at the same delta_conversion."""
-
-    epsilon: ExactDecimal
-
-    @model_validator(mode="after")
-    def _sane(self) -> Self:
-        if not Decimal(0) < self.epsilon <= Decimal(200):
-            raise ValueError("the lifetime's epsilon lies above 0 and at most 200")
-        return self
-
-
-class PerRequest(Strict):
-    """The most that one request may spend, as a part of the caller's share."""
-
-    share: ExactDecimal
-
-    @model_validator(mode="after")
-    def _sane(self) -> Self:
-        if not Decimal(0) < self.share <= Decimal(1):
-            raise ValueError("a share lies above 0 and at most 1")
-        return self
-
-
-class Usable(Strict):
-    """When a value is flagged usable: 95% half-width at most this part of it, and at least this value."""
-
-    half_width: ExactDecimal
-    value: Annotated[int, Field(ge=0)]
-
-
-class Privacy(Strict):
-    """Budgets and shares. ``shares`` gives each recipient its part of the period's cap."""
-
-    budget: Budget
-    lifetime: Lifetime
-    per_request: PerRequest
-    shares: dict[Slug, ExactDecimal] = Field(min_length=1)
-    usable: Usable
-
-    @model_validator(mode="after")
-    def _sane(self) -> Self:
-        if any(share <= 0 for share in self.shares.values()) or sum(self.shares.values()) > 1:
-            raise ValueError("shares lie above 0 and sum to at most 1")
-        return self
-
-
-class Obligations(Strict):
-    """What the parties owe each other beside the data."""
-
-    review_log_every: IsoDuration | None = None
-    publish: Literal["allowed", "needs-approval", "forbidden"] = "needs-approval"
-    breach_notice: Text | None = None
-    grace: IsoDuration | None = None
 
 
 class Agreement(Strict):
     """One version of an agreement: the whole document that the parties sign."""
 
-    concordat: Literal["agreement/v1"]
-    id: Slug
-    version: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}$")]
-    title: Text
-    summary: Text | None = None
-    period: Period
-    parties: tuple[Party, ...] = Field(min_length=2)
-    purposes: dict[Slug, Purpose] = Field(min_length=1)
-    pins: dict[ArtefactName, Sha256]
-    datasets: dict[Slug, Dataset] = Field(min_length=1)
-    grants: tuple[Grant, ...]
-    privacy: Privacy
-    obligations: Obligations = Obligations()
-    legal: dict[str, Any] = Field(default_factory=dict)
+    concordat: Annotated[Literal["agreement/v1"], said("The form of this document.", "agreement/v1")]
+    id: Annotated[Slug, said("The agreement's name over all its versions.", "avon-somerset-serious-violence")]
+    version: Annotated[
+        str,
+        said("Its number. A version never changes; the next one takes its place.", "2", pattern=r"^[1-9][0-9]{0,5}$"),
+    ]
+    title: Annotated[Text, said("What people call it.", "Serious violence needs assessment")]
+    summary: Annotated[Text | None, said("What it is about, in a paragraph.", "Five agencies supply records.")] = None
+    period: Annotated[
+        Period,
+        said("When it holds.", {"start": "2026-04-01", "end": "2028-03-31", "review_by": "2027-03-31"}),
+    ]
+    parties: Annotated[
+        tuple[Party, ...],
+        said(
+            "Everyone who signs.",
+            [
+                {
+                    "id": "as-police", "name": "Avon and Somerset Police", "kind": "police", "role": "controller",
+                    "key": "BKl0RWHMu3bKVBWe4Dn6YpZNtzNxF-MzXYcJZZjz9Ew",
+                }
+            ],
+            min_length=2,
+        ),
+    ]  # fmt: skip
+    purposes: Annotated[
+        dict[Slug, Purpose],
+        said(
+            "What data may be used for.",
+            {"needs-assessment": {"description": "To prepare the strategy.", "legal": {"article_6": "e"}}},
+            min_length=1,
+        ),
+    ]
+    pins: Annotated[
+        dict[ArtefactName, Sha256],
+        said(
+            "SHA-256 of each schema, code list, hierarchy and gateway table it uses, so that what they say is signed.",
+            {"sex": "sha256:23ad19c32b1408d93e5f4184664bcfac639363b33d06991815f99dec987ebcae"},
+        ),
+    ]
+    datasets: Annotated[
+        dict[Slug, Dataset],
+        said(
+            "What is supplied, by whom.",
+            {
+                "police-violence": {
+                    "schema": "police-violence/v1", "supplier": "as-police", "every": "P1M", "keep": "P3Y",
+                    "bounds": {"per_person": 3},
+                }
+            },
+            min_length=1,
+        ),
+    ]  # fmt: skip
+    grants: Annotated[
+        tuple[Grant, ...],
+        said(
+            "Who may ask what. What no grant names is refused.",
+            [
+                {
+                    "to": ["as-opcc"], "for": ["needs-assessment"], "dataset": "police-violence",
+                    "group_by": {"occurred": ["month"]}, "measure": {"count": True},
+                }
+            ],
+        ),
+    ]  # fmt: skip
+    privacy: Annotated[
+        Privacy,
+        said(
+            "The privacy budget and who may spend it.",
+            {
+                "budget": {
+                    "epsilon": "8", "delta_conversion": "5e-8", "delta_selection": "5e-8", "every": "P3M",
+                    "from": "2026-04-01",
+                },
+                "lifetime": {"epsilon": "24"},
+                "per_request": {"share": "0.10"},
+                "shares": {"as-opcc": "0.6"},
+                "usable": {"half_width": "0.30", "value": 10},
+            },
+        ),
+    ]  # fmt: skip
+    obligations: Annotated[
+        Obligations, said("What the parties owe each other.", {"publish": "needs-approval", "grace": "P30D"})
+    ] = Obligations()
+    legal: Annotated[
+        Legal, said("What the law and the ICO's code want said.", {"transparency": "Each controller's privacy notice."})
+    ] = Legal()
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -225,31 +123,69 @@ class Agreement(Strict):
             raise ValueError("a party stands twice")
         if len({party.key for party in self.parties}) != len(parties):
             raise ValueError("two parties share one key")
-        for name, dataset in self.datasets.items():
-            if dataset.supplier not in parties:
-                raise ValueError(f"datasets/{name}/supplier is no party")
-        for index, grant in enumerate(self.grants):
-            self._check_grant(f"grants/{index}", grant)
-        for party in self.privacy.shares:
-            if party not in parties:
-                raise ValueError(f"privacy/shares/{party} is no party")
+        for path, name, known, what in self._references():
+            if name not in known:
+                raise ValueError(f"{path}: {name} is no {what}")
+        for name in self.purposes:
+            if name in self.wider(name)[1:]:
+                raise ValueError(f"purposes/{name}/parent: a purpose is no part of itself")
         return self
 
-    def _check_grant(self, path: str, grant: Grant) -> None:
+    def _references(self) -> Iterator[tuple[str, str, Any, str]]:
+        """Yield each place where one clause names another: its path, the name, what is known, and what that is."""
         parties = {party.id for party in self.parties}
-        for party in grant.to:
-            if party not in parties:
-                raise ValueError(f"{path}/to: {party} is no party")
-        for purpose in grant.for_:
-            if purpose not in self.purposes:
-                raise ValueError(f"{path}/for: {purpose} is no purpose")
-        for dataset in (grant.dataset, *grant.link):
-            if dataset not in self.datasets:
-                raise ValueError(f"{path}: {dataset} is no dataset")
+        for name, purpose in self.purposes.items():
+            if purpose.parent is not None:
+                yield f"purposes/{name}/parent", purpose.parent, self.purposes, "purpose"
+            for party in purpose.legal_of:
+                yield f"purposes/{name}/legal_of", party, parties, "party"
+        for name, dataset in self.datasets.items():
+            yield f"datasets/{name}/supplier", dataset.supplier, parties, "party"
+            for purpose_name in dataset.purposes:
+                yield f"datasets/{name}/purposes", purpose_name, self.purposes, "purpose"
+        for index, grant in enumerate(self.grants):
+            for part, names, known, what in (
+                ("to", grant.to, parties, "party"),
+                ("for", grant.for_, self.purposes, "purpose"),
+                ("dataset", (grant.dataset,), self.datasets, "dataset"),
+                ("link", grant.link, self.datasets, "dataset"),
+                ("approval", grant.approval, parties, "party"),
+            ):
+                for named in names:
+                    yield f"grants/{index}/{part}", named, known, what
+        for party in self.privacy.shares:
+            yield "privacy/shares", party, parties, "party"
 
     def party(self, party_id: str) -> Party | None:
         """Return a party by id, None where it is none of them."""
         return next((party for party in self.parties if party.id == party_id), None)
+
+    def wider(self, purpose: str) -> tuple[str, ...]:
+        """Return a purpose and the wider ones that it is a part of, the narrowest first.
+
+        A purpose that is a part of itself, which no agreement that was read has, ends the walk where it comes again.
+        """
+        found: list[str] = []
+        at: str | None = purpose
+        while at is not None and at in self.purposes:
+            found.append(at)
+            if found.count(at) > 1:
+                break
+            at = self.purposes[at].parent
+        return tuple(found)
+
+    def covers(self, granted: Iterable[str], purpose: str) -> bool:
+        """Whether one of the purposes granted is ``purpose`` or a wider one that it is a part of."""
+        return not set(granted).isdisjoint(self.wider(purpose))
+
+    @property
+    def artefacts(self) -> frozenset[str]:
+        """Names of the artefacts that its clauses name themselves; what schemas use comes on top."""
+        used: set[str] = set()
+        for dataset in self.datasets.values():
+            used |= {dataset.schema_, *dataset.codes.values()}
+            used.update(name for levels in dataset.levels.values() for name in levels.values())
+        return frozenset(used)
 
     @property
     def budget_every(self) -> Duration:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from schemas import strict_json, strict_yaml
-from schemas.canonical import digest
+from schemas.agreement import Agreement
+from schemas.canonical import canonical, digest
+from schemas.clauses.datasets import Dataset
 from schemas.errors import DocumentError
 from schemas.hierarchy import CodeList, Hierarchy
 from schemas.model import read
-from schemas.table_schema import TableSchema
+from schemas.table_schema import Column, TableSchema
 
 GATEWAYS = "gateways/v1"
 _HERE = Path(__file__).parent
@@ -67,6 +69,7 @@ class Library:
         """Keep the artefacts; models are made when first asked for."""
         self._artefacts = dict(artefacts)
         self._made: dict[tuple[type, str], Any] = {}
+        self._bound: dict[tuple[str, bytes], TableSchema] = {}
         self._words: frozenset[str] | None = None
 
     def __contains__(self, name: str) -> bool:
@@ -113,12 +116,53 @@ class Library:
                         found |= {column.name, *column.levels, *(column.constraints.enum or ())}
                 elif "concordat:hierarchy" in made.value:
                     found.update(self.hierarchy(made.name).keys)
+                elif "concordat:codelist" in made.value:
+                    found.update(item.code for item in self.codelist(made.name).codes)
             self._words = frozenset(found)
         return self._words
 
-    def required(self, schemas: set[str]) -> frozenset[str]:
-        """Return the names of all the artefacts that an agreement over these schemas must pin."""
-        used = {GATEWAYS, *schemas}
-        for name in schemas:
-            used |= self.schema(name).artefacts
+    def bound(self, dataset: Dataset) -> TableSchema:
+        """Return a dataset's schema with the code lists and levels that its agreement binds to columns.
+
+        Raises:
+            DocumentError: ``unknown_artefact``; or ``bad_binding`` where a column cannot take what is bound to it.
+        """
+        key = (dataset.schema_, canonical({"codes": dataset.codes, "levels": dataset.levels}))
+        made = self._bound.get(key)
+        if made is None:
+            made = self._bound[key] = self._bind(self.schema(dataset.schema_), dataset)
+        return made
+
+    def _bind(self, schema: TableSchema, dataset: Dataset) -> TableSchema:
+        for name in (*dataset.codes, *dataset.levels):
+            if all(column.name != name for column in schema.fields):
+                raise DocumentError("bad_binding", f"{dataset.schema_} has no column {name}")
+        if not dataset.codes and not dataset.levels:
+            return schema
+        fields = tuple(self._bind_column(column, dataset) for column in schema.fields)
+        return schema.model_copy(update={"fields": fields})
+
+    def _bind_column(self, column: Column, dataset: Dataset) -> Column:
+        changes: dict[str, Any] = {}
+        if column.name in dataset.codes:
+            if column.kind != "code" or column.constraints.enum is not None:
+                raise DocumentError("bad_binding", f"{column.name} is no open column of codes")
+            listed = self.codelist(dataset.codes[column.name])
+            codes = tuple(item.code for item in listed.codes)
+            changes = {"codes": listed.name, "constraints": column.constraints.model_copy(update={"enum": codes})}
+        added = dataset.levels.get(column.name, {})
+        for level, hierarchy in added.items():
+            if column.kind not in ("code", "integer") or level in column.all_levels:
+                raise DocumentError("bad_binding", f"{column.name} takes no level {level}")
+            if (self.hierarchy(hierarchy).kind == "bands") != (column.kind == "integer"):
+                raise DocumentError("bad_binding", f"{hierarchy} is no hierarchy for {column.name}")
+        if added:
+            changes["levels"] = column.levels | added
+        return column.model_copy(update=changes) if changes else column
+
+    def required(self, agreement: Agreement) -> frozenset[str]:
+        """Return the names of all the artefacts that an agreement must pin."""
+        used = {GATEWAYS, *agreement.artefacts}
+        for dataset in agreement.datasets.values():
+            used |= self.schema(dataset.schema_).artefacts
         return frozenset(used)

@@ -110,9 +110,9 @@ def _localised(source: Any, state: Path, known: dict[str, Artefact], today: date
         if isinstance(party, dict):
             party["key"] = f"{index:A>43}"  # a placeholder, so that the rest can be read before any key is made
     value["pins"] = {}
-    schemas = {dataset.schema_ for dataset in documents.parse(value).datasets.values()}
     library = Library(known)
-    value["pins"] = {name: library.digest(name) for name in sorted(library.required(schemas))}
+    required = library.required(documents.parse(value))
+    value["pins"] = {name: library.digest(name) for name in sorted(required)}
     _shift(value, today)
     for party in value["parties"]:
         key = signing_key(_key_file(state, party["id"], "signing"))

@@ -157,7 +157,7 @@ def _condition(item: Condition, word: Callable[[str | None], str | None]) -> dic
 
 def library_schemas(agreement: Agreement, library: Library, plan: EffectivePlan) -> dict[str, Any]:
     """Return the schema of each dataset a plan reads."""
-    return {name: library.schema(agreement.datasets[name].schema_) for name in datasets(plan)}
+    return {name: library.bound(agreement.datasets[name]) for name in datasets(plan)}
 
 
 def stored_request(text: str) -> AggregateRequest:

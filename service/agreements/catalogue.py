@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from schemas.agreement import Agreement, Dataset
+from schemas.agreement import Agreement
 from schemas.artefacts import Library
+from schemas.clauses.datasets import Dataset
 from schemas.table_schema import Column
 from service.agreements.ports import Transaction, VersionRow
 from service.agreements.registry import Registry
@@ -121,7 +122,7 @@ class Catalogue:
         whole: bool,
     ) -> dict[str, Any]:
         entry: Dataset = agreement.datasets[name]
-        schema = artefacts.schema(entry.schema_)
+        schema = artefacts.bound(entry)
         grants = [
             {"clause": f"grants/{index}"} | describe(grant)
             for index, grant in enumerate(agreement.grants)

@@ -7,7 +7,8 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 
-from schemas.agreement import Agreement, Privacy
+from schemas.agreement import Agreement
+from schemas.clauses.privacy import Privacy
 from service.privacy.conversion import cap_rho_nano
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from schemas.agreement import Agreement, Grant
+from schemas.agreement import Agreement
 from schemas.artefacts import Library
+from schemas.clauses.grants import Grant
 from schemas.errors import DocumentError
 from schemas.table_schema import Column, TableSchema
 from service.errors import Finding
@@ -21,21 +22,24 @@ def findings(agreement: Agreement, library: Library) -> list[Finding]:
     found = _pins(agreement, library)
     if found:
         return found
+    bound = _bindings(agreement, library)
+    if bound:
+        return bound
     for name, dataset in agreement.datasets.items():
-        schema = library.schema(dataset.schema_)
+        schema = library.bound(dataset)
         if dataset.privacy_unit != schema.privacy_unit:
             words = f"the schema protects each {schema.privacy_unit}; a schema with a pseudonym is never by record"
             found.append(Finding("privacy_unit", f"datasets/{name}/privacy_unit", detail=words))
     for index, grant in enumerate(agreement.grants):
         dataset = agreement.datasets[grant.dataset]
-        found += _grant(f"grants/{index}", agreement, grant, library.schema(dataset.schema_))
+        found += _grant(f"grants/{index}", agreement, grant, library.bound(dataset))
     return found
 
 
 def _pins(agreement: Agreement, library: Library) -> list[Finding]:
     found = []
     try:
-        required = library.required({dataset.schema_ for dataset in agreement.datasets.values()})
+        required = library.required(agreement)
     except DocumentError as error:
         return [Finding("unknown_artefact", error.path, detail=error.detail)]
     for name in sorted(required | set(agreement.pins)):
@@ -46,6 +50,17 @@ def _pins(agreement: Agreement, library: Library) -> list[Finding]:
         elif agreement.pins[name] != library.digest(name):
             words = "the pinned digest is not that of the artefact this broker holds"
             found.append(Finding("changed_artefact", f"pins/{name}", detail=words))
+    return found
+
+
+def _bindings(agreement: Agreement, library: Library) -> list[Finding]:
+    """Find code lists and levels that the columns they are bound to cannot take."""
+    found = []
+    for name, dataset in agreement.datasets.items():
+        try:
+            library.bound(dataset)
+        except DocumentError as error:
+            found.append(Finding(error.code, f"datasets/{name}", detail=error.detail))
     return found
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.agreement import Agreement, Grant
+from schemas.agreement import Agreement
 from schemas.artefacts import Library
 from schemas.canonical import canonical
+from schemas.clauses.grants import Grant
 from schemas.request import AggregateRequest, Condition, GroupBy, Linked, Measure
 from schemas.table_schema import AS_IS, TableSchema
 from service.errors import Malformed
@@ -134,7 +135,7 @@ def _plan(
 ) -> tuple[EffectivePlan | None, tuple[str, ...]]:
     """Return the plan under one grant and the clauses of linked grants; failures tell what it does not cover."""
     dataset = agreement.datasets[request.dataset]
-    schema = library.schema(dataset.schema_)
+    schema = library.bound(dataset)
     date_levels = {item.field: _level(item, schema, grant.group_by.get(item.field, ())) for item in request.by}
     kept = _filters(request.where, schema, grant, library, failures, date_levels)
     by = _groupings(request.by, schema, grant, kept, library, failures)
@@ -177,8 +178,8 @@ def source(agreement: Agreement, dataset: str) -> str:
 def _pins(agreement: Agreement, library: Library, request: AggregateRequest) -> tuple[tuple[str, str], ...]:
     names: set[str] = set()
     for dataset in (request.dataset, *(link.dataset for link in request.linked)):
-        schema = agreement.datasets[dataset].schema_
-        names |= {schema, *library.schema(schema).artefacts}
+        entry = agreement.datasets[dataset]
+        names |= {entry.schema_, *library.bound(entry).artefacts}
     return tuple((name, library.digest(name)) for name in sorted(names))
 
 
@@ -309,7 +310,7 @@ def _link(
     ):
         failures.forbid("link", "only two different datasets of persons can be linked")
         return None
-    schema = library.schema(entry.schema_)
+    schema = library.bound(entry)
     nearest: _Failures | None = None
     for path, grant in _candidates(agreement, party, request.purpose, link.dataset):
         if request.dataset not in grant.link:

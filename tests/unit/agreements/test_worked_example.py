@@ -9,6 +9,7 @@ import pytest
 import agreements
 from agreements.__main__ import pins
 from schemas import agreement, artefacts
+from schemas.clauses.grants import Grant
 
 VALUE = agreement.load(agreements.path("avon-somerset").read_bytes())
 MADE = agreement.parse(VALUE)
@@ -48,7 +49,7 @@ def test_each_dataset_protects_what_its_schema_protects(name: str) -> None:
 
 
 @pytest.mark.parametrize("grant", GRANTS)
-def test_each_grant_names_only_fields_levels_codes_and_numbers_that_exist(grant: agreement.Grant) -> None:
+def test_each_grant_names_only_fields_levels_codes_and_numbers_that_exist(grant: Grant) -> None:
     schema = LIBRARY.schema(MADE.datasets[grant.dataset].schema_)
     for field, levels in [*grant.group_by.items(), *grant.filter_by.items()]:
         assert set(levels) <= set(schema.column(field).all_levels)
@@ -88,5 +89,5 @@ def test_health_data_goes_by_a_gateway_that_reaches_patients() -> None:
 
 
 def test_it_holds_what_the_code_of_practice_asks_for() -> None:
-    assert {"dpia", "transparency", "rights_contact", "apd"} <= set(MADE.legal)
+    assert {"dpia", "transparency", "rights_contact", "apd"} <= MADE.legal.model_fields_set
     assert all(purpose.necessity and purpose.benefit for purpose in MADE.purposes.values())

@@ -1,7 +1,7 @@
 from benchmarks import broker, data
 from schemas import agreement as documents
 from schemas import artefacts
-from schemas.artefacts import GATEWAYS, Library
+from schemas.artefacts import Library
 from schemas.request import parse
 from service.policy.coherence import findings
 from service.policy.decide import decide
@@ -11,7 +11,7 @@ def pinned():
     """Return the agreement with the pins that ``concordat dev`` puts in."""
     value = documents.load(broker.AGREEMENT.read_bytes())
     library = Library(artefacts.load())
-    value["pins"] = {name: library.digest(name) for name in library.required({"ambulance-calls/v1"}) | {GATEWAYS}}
+    value["pins"] = {name: library.digest(name) for name in library.required(documents.parse(value))}
     return documents.parse(value), library
 
 

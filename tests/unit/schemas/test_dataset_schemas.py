@@ -9,7 +9,7 @@ import pytest
 from frictionless import Schema
 
 from schemas import artefacts, strict_json
-from schemas.agreement import PartyKind
+from schemas.clauses.parties import PartyKind
 from schemas.hierarchy import Hierarchy
 from schemas.table_schema import Column
 
