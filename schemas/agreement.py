@@ -48,7 +48,12 @@ class Agreement(Strict):
                 {
                     "id": "as-police", "name": "Avon and Somerset Police", "kind": "police", "role": "controller",
                     "key": "BKl0RWHMu3bKVBWe4Dn6YpZNtzNxF-MzXYcJZZjz9Ew",
-                }
+                },
+                {
+                    "id": "as-opcc", "name": "Office of the Police and Crime Commissioner",
+                    "kind": "local-policing-body", "role": "recipient",
+                    "key": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+                },
             ],
             min_length=2,
         ),
