@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -18,7 +17,7 @@ from service.budget.caps import Caps
 from service.budget.ledger import ChargeRequest, account, postings
 from service.errors import Forbidden
 from service.storage.tables import Charge, LogNode, table
-from tests.support.postgres import binaries, postgres
+from tests.support.postgres import binaries, fresh_database, postgres
 from tests.support.world import World, make_world
 from tests.unit.intake.contract_extract_store import ExtractStoreContract
 
@@ -42,13 +41,7 @@ def fresh(request, tmp_path):
         if kind == "sqlite":
             worlds.append(make_world(tmp_path))
             return worlds[-1]
-        url = request.getfixturevalue("server")
-        name = f"c{uuid.uuid4().hex}"
-        engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
-        engine.dispose()
-        worlds.append(make_world(tmp_path, url.rsplit("/", 1)[0] + f"/{name}"))
+        worlds.append(make_world(tmp_path, fresh_database(request.getfixturevalue("server"))))
         return worlds[-1]
 
     yield made
