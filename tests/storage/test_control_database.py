@@ -16,7 +16,15 @@ from service.audit.ports import SearchTerms
 from service.budget.caps import Caps
 from service.budget.ledger import ChargeRequest, account, postings
 from service.errors import Forbidden
-from service.storage.tables import Charge, LogNode, table
+from service.storage.tables import (
+    AgreementCompletion,
+    AgreementSignature,
+    AgreementVersion,
+    ArtefactBody,
+    Charge,
+    LogNode,
+    table,
+)
 from tests.support.postgres import binaries, fresh_database, postgres
 from tests.support.world import World, make_world
 from tests.unit.intake.contract_extract_store import ExtractStoreContract
@@ -113,12 +121,18 @@ def test_what_is_append_only_is_neither_changed_nor_deleted(fresh, kind):
     with world.store.write() as tx:
         tx.ledger.post(wanted, postings(wanted, CAPS, {}))
         tx.log.append(Entry(kind=Kind.READ, time=datetime.now(UTC), caller=Caller(), nonce=secrets.token_hex(16)))
-    nodes, charges = table(LogNode), table(Charge)
+    world.in_force()
+    nodes, charges, bodies = table(LogNode), table(Charge), table(ArtefactBody)
     for statement in (
         sqlalchemy.delete(nodes),
         sqlalchemy.update(nodes).values(hash=b"0" * 32),
         sqlalchemy.delete(charges),
         sqlalchemy.update(charges).values(rho_nano=0),
+        sqlalchemy.delete(bodies),
+        sqlalchemy.update(bodies).values(body="{}"),
+        sqlalchemy.update(table(AgreementVersion)).values(document="{}"),
+        sqlalchemy.delete(table(AgreementSignature)),
+        sqlalchemy.delete(table(AgreementCompletion)),
     ):
         with pytest.raises(sqlalchemy.exc.DBAPIError, match="append-only"), world.store.write() as tx:
             tx.log._connection.execute(statement)
