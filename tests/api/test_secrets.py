@@ -11,7 +11,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,6 @@ class Stage:
     process: Process
     said: Path
     good: bytes
-    told: list[str] = field(default_factory=list)
 
     @property
     def served(self) -> Served:
@@ -64,7 +63,11 @@ class Stage:
         return httpx.get(f"{self.served.clients['base_url']}/v1/me", headers=headers)
 
     def ask(self, named: str = "k", **changes: Any) -> httpx.Response:
-        return self.served.ask(count_request(**changes), named)
+        return self.asked(changes, named)
+
+    def asked(self, changes: dict[str, Any], named: str = "k") -> httpx.Response:
+        """Ask with changes whose names may be anything."""
+        return self.served.ask(count_request() | changes, named)
 
     def push(self, body: bytes, **more: Any) -> httpx.Response:
         return self.served.push("as-police", "police-violence", body, **more)
@@ -208,8 +211,8 @@ REFUSALS: dict[str, tuple[int, str, Send]] = {
     ),
     "a cell for a share": (422, "malformed", lambda s: s.ask(spend={"share": CELL})),
     "an identifier for a share": (422, "malformed", lambda s: s.ask(spend={"share": int(NHS_PLAIN)})),
-    "an identifier for a key of the question": (422, "malformed", lambda s: s.ask(**{NHS_SPACED: {CELL: KEY}})),
-    "a private key for a key of the question": (422, "malformed", lambda s: s.ask(**{KEY: 1, TOKEN: 2, PSEUDONYM: 3})),
+    "an identifier for a key of the question": (422, "malformed", lambda s: s.asked({NHS_SPACED: {CELL: KEY}})),
+    "a private key for a key of the question": (422, "malformed", lambda s: s.asked({KEY: 1, TOKEN: 2, PSEUDONYM: 3})),
     "a secret key within the question": (
         422, "malformed", lambda s: s.ask(**where(**{"field": "lad", NHS: [CELL], f"{CELL} of {CELL}": 1})),
     ),
@@ -319,7 +322,7 @@ def test_no_refused_preview_says_an_identifier_back(stage, changes):
 def test_a_name_of_the_callers_own_is_told_to_the_caller_and_to_nobody_else(stage):
     """So that the tests above do not pass because nothing is ever told."""
     assert f"purposes/{NAMED}" in stage.ask(purpose=NAMED).json()["decision"]["clauses"]
-    assert {"column": NAMED, "rule": "shape"}.items() <= stage.ask(**{NAMED: 1}).json()["errors"][0].items()
+    assert {"column": NAMED, "rule": "shape"}.items() <= stage.asked({NAMED: 1}).json()["errors"][0].items()
     assert NAMED not in logged(stage)
     assert NAMED not in stage.said.read_text()
     assert NAMED.encode() not in stored(stage)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -151,9 +152,10 @@ def replicas(request, tmp_path, processes) -> Replicas:
     """Replicas on either database."""
     database = "" if request.param == "sqlite" else fresh_database(request.getfixturevalue("server"))
 
-    def start(**more: str) -> Process:
-        processes.append(start_process(tmp_path, database=database, **more))
-        return processes[-1]
+    def start(**more: Any) -> Process:
+        made = start_process(tmp_path, database=database, **more)
+        processes.append(made)
+        return made
 
     return Replicas(start, start(crash_at="after-charge-commit"))
 
