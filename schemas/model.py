@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas.errors import DocumentError
+from schemas.told import told_path
 
 _MAX_FINDINGS = 50
 Model = TypeVar("Model", bound=BaseModel)
@@ -23,14 +24,15 @@ class InvalidDocument(DocumentError):
     """A document of the wrong shape.
 
     Attributes:
-        findings: Each place and what is wrong there, as ``(path, words)``; no input value among them.
+        findings: Each place and what is wrong there, as ``(path, words)``; no input value among them, and no key
+            but plain names.
     """
 
     def __init__(self, findings: list[tuple[str, str]]) -> None:
         """Show the first finding and keep them all."""
-        path, words = findings[0]
+        self.findings = [(told_path(path), words) for path, words in findings]
+        path, words = self.findings[0]
         super().__init__("invalid_document", words, path)
-        self.findings = findings
 
 
 def read(model: type[Model], value: Any) -> Model:

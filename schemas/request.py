@@ -14,6 +14,8 @@ from schemas.model import Strict, read
 from schemas.names import Code, ExactDecimal, FieldName, Level, Slug
 
 MAX_REASON = 200
+MAX_NUMBER = 10**9 - 1
+"""The largest number in a filter: beyond what columns hold, and shorter than an NHS number."""
 _MONTH = re.compile(r"\d{4}-\d{2}\Z")
 
 Reason = Annotated[str, StringConstraints(strict=True, max_length=MAX_REASON)]
@@ -89,9 +91,16 @@ def _bound(value: Any) -> Any:
 
 
 DateOrNumber = Annotated[
-    date | int,
+    date | Annotated[int, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)],
     BeforeValidator(_bound),
-    WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "integer"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date"},
+                {"type": "integer", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER},
+            ]
+        }
+    ),
 ]
 
 

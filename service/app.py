@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas import artefacts, identifiers
 from schemas.artefacts import Artefact
-from schemas.jws import public_jwk, sign, sign_text, thumbprint
+from schemas.jws import encode, public_jwk, sign, sign_text, thumbprint
 from service.aggregates import release
 from service.aggregates.asking import Asking
 from service.aggregates.reading import Reading
@@ -136,6 +137,7 @@ def build(
         ready=log.checkpoint,
         metrics=CollectorRegistry(),
         metrics_token=secret(settings.keys / "metrics-token"),
+        conceal=partial(_conceal, secret(settings.keys / "idempotency-secret")),
         close=partial(_close, engine, database),
     )
 
@@ -148,6 +150,11 @@ def create(settings: Settings) -> FastAPI:
 def log_origin(issuer: str) -> str:
     """Return the log's name: the issuer without its scheme, and ``/log``."""
     return issuer.split("://", maxsplit=1)[-1].rstrip("/") + "/log"
+
+
+def _conceal(key: str, text: str) -> str:
+    """Return a text's HMAC-SHA256 in base64url: it can be recognised, not read, nor guessed without the key."""
+    return encode(hmac.digest(key.encode(), text.encode(), "sha256"))
 
 
 def _close(engine: DuckDBEngine, database: Database) -> None:

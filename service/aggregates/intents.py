@@ -12,6 +12,7 @@ from schemas.agreement import Agreement
 from schemas.artefacts import Library
 from schemas.canonical import canonical
 from schemas.request import AggregateRequest, Condition, Measure, Spend, parse
+from schemas.told import told
 from service.budget.caps import Caps, part
 from service.policy.plan import EffectivePlan
 from service.privacy.pricing import EpsilonSpend, Price, ShareSpend, WithinSpend, price_plan
@@ -112,7 +113,7 @@ def log_request(request: AggregateRequest, agreement: Agreement, words: frozense
             for link in request.linked
         ],
         "spend": {
-            name: str(value)
+            name: _number(value)
             for name in ("share", "within", "confidence", "epsilon")
             if (value := getattr(request.spend, name)) is not None
         },
@@ -129,6 +130,8 @@ _STRUCTURE = frozenset(
     )
 )  # fmt: skip
 """Words of an agreement's own form that clause paths are made of."""
+_INDEX_DIGITS = 4
+"""A clause path counts grants; more digits than that are a caller's name, which may be anything."""
 
 
 def log_clauses(clauses: Iterable[str], agreement: Agreement, words: frozenset[str]) -> tuple[str, ...]:
@@ -136,7 +139,8 @@ def log_clauses(clauses: Iterable[str], agreement: Agreement, words: frozenset[s
     names = {party.id for party in agreement.parties} | set(agreement.purposes) | set(agreement.datasets)
 
     def known(part: str) -> str:
-        return part if part in _STRUCTURE or part.isdigit() or part in names or part in words else UNKNOWN
+        index = part.isdigit() and len(part) <= _INDEX_DIGITS
+        return part if index or part in _STRUCTURE or part in names or part in words else UNKNOWN
 
     return tuple("/".join(known(part) for part in clause.split("/")) for clause in clauses)
 
@@ -151,8 +155,15 @@ def _condition(item: Condition, word: Callable[[str | None], str | None]) -> dic
         made["is"] = item.is_
     for name, value in (("from", item.from_), ("to", item.to)):
         if value is not None:
-            made[name] = value if isinstance(value, int) else value.isoformat()
+            made[name] = _number(value) if isinstance(value, int) else value.isoformat()
     return made
+
+
+def _number(value: int | Decimal) -> int | str:
+    """Return a number as the log records it: a whole one of a filter, the text of a decimal, never an identifier."""
+    if told(str(value)) != str(value):
+        return UNKNOWN
+    return value if isinstance(value, int) else str(value)
 
 
 def library_schemas(agreement: Agreement, library: Library, plan: EffectivePlan) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from schemas import strict_json
 from schemas.errors import DocumentError
 from schemas.request import AggregateRequest, parse
+from schemas.told import told
 from service.aggregates.asking import Pending, Ready
 from service.api import bodies, logged, problems, tables
 from service.api.broker import Broker, of
@@ -71,7 +72,8 @@ async def preview(agreement: str, request: Request) -> JSONResponse:
 
     def work() -> JSONResponse:
         caller = broker.caller(request)
-        return JSONResponse(broker.asking.preview(caller, agreement, _parsed(body, broker, caller, agreement)))
+        made = broker.asking.preview(caller, agreement, _parsed(body, broker, caller, agreement))
+        return JSONResponse(made | {"decision": told(made["decision"])})
 
     return await run_in_threadpool(work)
 
@@ -96,7 +98,7 @@ async def ask(agreement: str, request: Request) -> Response:
                 raise Unsupported("accept application/json, text/csv or application/vnd.apache.arrow.stream")
         asked = _parsed(sent, broker, caller, agreement)
         try:
-            key = bodies.idempotency_key(request)
+            key = bodies.idempotency_key(request, broker)
         except Malformed as error:
             broker.asking.refused(caller, agreement, error, asked)
             raise

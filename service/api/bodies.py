@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Request
 
 from schemas import strict_json
+from service.api.broker import Broker
 from service.errors import Malformed, TooLarge, Unsupported
 
 _SILENCE_SECONDS = 60
@@ -66,8 +67,8 @@ async def read_json(request: Request, limit: int) -> tuple[bytes, Any]:
     return body, strict_json.loads(body, max_bytes=limit)
 
 
-def idempotency_key(request: Request) -> str:
-    """Return the ``Idempotency-Key`` header.
+def idempotency_key(request: Request, broker: Broker) -> str:
+    """Return what the broker keeps of the ``Idempotency-Key`` header: not the key, which may hold anything.
 
     Raises:
         Malformed: it is missing, or is not 1 to 128 visible ASCII characters.
@@ -80,4 +81,4 @@ def idempotency_key(request: Request) -> str:
             "send an Idempotency-Key of 1 to 128 visible characters, the same again on a retry",
             code="idempotency_key_required",
         )
-    return key
+    return broker.conceal(key)

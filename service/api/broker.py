@@ -50,6 +50,7 @@ class Broker:
         ready: Raises where the broker cannot serve.
         metrics: Counts for operators.
         metrics_token: What an operator shows to read them.
+        conceal: Makes of an idempotency key what is kept of it.
         close: Lets go of the engine and the database.
     """
 
@@ -68,6 +69,7 @@ class Broker:
     ready: Callable[[], object]
     metrics: CollectorRegistry
     metrics_token: str
+    conceal: Callable[[str], str]
     close: Callable[[], None]
 
     def caller(self, request: Request) -> Caller:

@@ -45,7 +45,7 @@ async def push(
         dataset=dataset,
         first=first,
         last=last,
-        key=bodies.idempotency_key(request),
+        key=bodies.idempotency_key(request, broker),
         content_type=request.headers.get("content-type", ""),
         replaces=replaces,
         content_digest=content_digest,

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from schemas.errors import DocumentError
 from schemas.model import InvalidDocument
+from schemas.told import told
 from service.errors import (
     ConcordatError,
     Conflict,
@@ -41,9 +42,9 @@ TYPE_BASE = "urn:concordat:problem:"
 
 
 def problem(status: int, title: str, code: str, detail: str, **extra: Any) -> JSONResponse:
-    """Return a problem response; extra members that are None are left out."""
-    body = {"type": TYPE_BASE + code, "title": title, "status": status, "code": code, "detail": detail}
-    body |= {name: value for name, value in extra.items() if value is not None}
+    """Return a problem response; extra members that are None are left out, and words that may be secrets withheld."""
+    body: dict[str, Any] = {"type": TYPE_BASE + code, "title": title, "status": status, "code": code}
+    body |= {name: told(value) for name, value in {"detail": detail, **extra}.items() if value is not None}
     headers = {"WWW-Authenticate": 'Bearer realm="concordat"'} if status == 401 else None  # noqa: PLR2004 - HTTP
     return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
 

@@ -89,14 +89,18 @@ def check_and_stage(extract: Extract, target: Path, identifiers: Identifiers, li
         Malformed: ``extract_refused`` with every rule broken, or ``too_many_rows``.
         EngineFailed: memory or disk gave out.
     """
-    complete = False
+    folders, spill = (extract.path.parent, target.parent), extract.path.parent
+    staged = None
     try:
-        with connect((extract.path.parent, target.parent), extract.path.parent, limits) as connection:
+        with connect(folders, spill, limits) as connection:
             staged = _check(connection, extract, target, identifiers, limits)
-        complete = True
     finally:
-        if not complete:
+        if staged is None:
             target.unlink(missing_ok=True)
+    if staged is None:
+        # With a DuckDB of its own: what the first has held of the memory is given back when it closes, not before.
+        with connect(folders, spill, limits) as connection:
+            raise _diagnosed(connection, extract, identifiers, limits)
     return staged
 
 
@@ -106,7 +110,8 @@ def _check(
     target: Path,
     identifiers: Identifiers,
     limits: Limits,
-) -> Staged:
+) -> Staged | None:
+    """Return the staged file; None where it breaks rules that a second pass has to find."""
     problems = Problems()
     expressions = cells(extract.schema, extract.covers)
     source = open_source(extract.media, extract.path, extract.schema, limits, connection)
@@ -119,11 +124,21 @@ def _check(
                 return _seal(target, rows, persons)
             if persons is not None:
                 raise _refused(problems)
-    diagnose(connection, source, expressions, extract.schema, problems)
+    return None
+
+
+def _diagnosed(
+    connection: duckdb.DuckDBPyConnection, extract: Extract, identifiers: Identifiers, limits: Limits
+) -> Malformed:
+    """Return the refusal of a file, with every rule that it breaks."""
+    problems = Problems()
+    source = open_source(extract.media, extract.path, extract.schema, limits, connection)
+    source.header(problems)
+    diagnose(connection, source, cells(extract.schema, extract.covers), extract.schema, problems)
     problems.judge(identifiers)
     if not problems:
         problems.add(source.malformed)
-    raise _refused(problems)
+    return _refused(problems)
 
 
 def _copy(

@@ -192,9 +192,7 @@ class Intake:
             found = visible(tx.agreements, agreement, self.clock().date(), self.broker, caller.party)
         entry = found.agreement.datasets.get(dataset)
         if entry is None or entry.supplier != caller.party:
-            raise Forbidden(
-                f"your party does not supply {dataset}" if entry else "no such dataset", code="not_a_supplier"
-            )
+            raise Forbidden("your party supplies no such dataset", code="not_a_supplier")
         return found
 
     def _supplied_ever(self, caller: Caller, agreement: str, dataset: str) -> AgreementRef:
@@ -212,7 +210,7 @@ class Intake:
             entry = document(row.document).datasets.get(dataset)
             if entry is not None and entry.supplier == caller.party:
                 return AgreementRef(row.agreement, str(row.version), row.digest)
-        raise Forbidden(f"your party does not supply {dataset}", code="not_a_supplier")
+        raise Forbidden("your party supplies no such dataset", code="not_a_supplier")
 
     def _refused(self, caller: Caller, delivery: Delivery, error: ConcordatError) -> None:
         with self.store.write() as tx:

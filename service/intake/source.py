@@ -12,7 +12,7 @@ import duckdb
 from schemas.table_schema import TableSchema
 from service.intake.problems import Problems
 
-BATCH_ROWS = 65_536
+BATCH_ROWS = 16_384
 ROW = "#row"
 """The column of row numbers in a batch; no schema column can bear this name."""
 

@@ -113,6 +113,13 @@ def test_another_callers_idempotency_key_gets_nothing(filled):
     assert other.status_code == 200
     assert other.json()["id"] != own["id"]
     assert {row["keys"]["lad"] for row in other.json()["rows"]} == {"E06000023"}
+    same = filled.ask(request, "a11", party="bristol")
+    assert (same.status_code, same.json()["code"]) == (409, "idempotency_key_reused"), "its own key, not the other's"
+    fresh = count_request(by=[{"field": "lad"}], where=[{"field": "primary", "is": False}])
+    own = filled.ask(fresh, "a11b").json()
+    other = filled.ask(fresh, "a11b", party="bristol").json()
+    assert other["id"] != own["id"]
+    assert {row["keys"]["lad"] for row in other["rows"]} == {"E06000023"}, "the same body asks within its own rows"
 
 
 def test_an_idempotency_key_is_required(filled):
@@ -159,6 +166,7 @@ MALFORMED: dict[str, str | bytes] = {
     "booleans_as_numbers": json.dumps(count_request(bounds={"per_person": True})),
     "a_float_as_share": json.dumps(count_request(spend={"share": 0.02})),
     "nan": json.dumps(count_request()).replace('"0.02"', "NaN"),
+    "numbers_as_booleans_in_a_share": json.dumps(count_request(spend={"share": True})),
     "infinity": json.dumps(count_request()).replace('"0.02"', "Infinity"),
     "1e999": json.dumps(count_request(bounds={"per_person": 7})).replace("7", "1e999"),
     "duplicate_keys": json.dumps(count_request()).replace('"spend"', '"dataset": "x", "spend"'),
@@ -174,13 +182,27 @@ MALFORMED: dict[str, str | bytes] = {
 }
 
 
+CODES = {
+    "nan": "not_a_number",
+    "infinity": "not_a_number",
+    "1e999": "not_a_number",
+    "duplicate_keys": "duplicate_key",
+    "not_json": "not_json",
+    "not_utf8": "not_json",
+    "too_deep": "too_deep",
+    "empty": "not_json",
+    "a_reason_with_an_identifier": "reason_identifier",
+}
+"""Why each is refused; the others are ``malformed``."""
+
+
 @pytest.mark.parametrize("name", MALFORMED)
-def test_oversized_or_malformed_bodies_are_422_and_cost_nothing(filled, name):
+def test_numbers_as_strings_booleans_nan_1e999_and_duplicate_keys_are_422_and_no_charge(filled, name):
     before = spent(filled)
     body = MALFORMED[name]
     answer = filled.ask(body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass"), "bad")
     assert answer.status_code == 422, answer.text
-    assert answer.json()["code"]
+    assert answer.json()["code"] == CODES.get(name, "malformed")
     assert "943" not in answer.text
     assert spent(filled) == before
 

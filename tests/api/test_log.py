@@ -148,6 +148,7 @@ def test_the_database_refuses_to_update_or_delete_what_is_append_only(copied, st
 
 EDITS = {
     "edited": "UPDATE log_content SET entry = replace(entry, 'time', 'tine') WHERE n = 20",
+    "deleted": "DELETE FROM log_content WHERE n = 20",
     "a charge lowered": "UPDATE log_content SET entry = replace(entry, '\"rho_nano\":1', '\"rho_nano\":0')",
     "reordered": "UPDATE log_content SET n = CASE n WHEN 20 THEN 21 ELSE 20 END WHERE n IN (20, 21)",
     "a leaf replaced": "UPDATE log_node SET hash = zeroblob(32) WHERE level = 0 AND position = 20",
@@ -164,6 +165,8 @@ def test_edited_deleted_or_reordered_log_rows_fail_verification(copied, name):
         copy.execute("UPDATE log_content SET entry = ? WHERE n = 21", (rows[20],))
     else:
         copy.execute(EDITS[name])
+    if name == "deleted":  # and the ones after it moved up, so that no gap is seen
+        copy.execute("UPDATE log_content SET n = n - 1 WHERE n > 20")
     if name == "a leaf replaced":
         copy.execute("DELETE FROM log_content WHERE n = 20")
     report = exported()

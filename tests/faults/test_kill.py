@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from connectors.synth import World, write_csv
+from tests.support.postgres import binaries, fresh_database, postgres
 from tests.support.server import Process, Served, count_request, schema, start_process
 
 ASK_STEPS = (
@@ -21,6 +26,8 @@ ASK_STEPS = (
     "before-release-commit",
     "after-release-commit",
 )
+
+needs_postgres = pytest.mark.skipif(binaries() is None, reason="PostgreSQL's server is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -92,23 +99,115 @@ def test_kill_at_each_step_of_ask_gives_one_release_for_one_charge(tmp_path, ext
     assert spent(served) == Decimal(answer.json()["guarantee"]["rho"])
 
 
-def test_a_crash_after_the_charge_then_a_retry_on_another_process_is_one_release_and_one_charge(
+def kinds_of(served: Served) -> tuple[int, int]:
+    """Return how many charges and how many releases the log holds."""
+    kinds = [item["entry"]["kind"] for item in served.entries()]
+    return kinds.count("charged"), kinds.count("released")
+
+
+def ask_at_once(brokers: list[Served], key: str, times: int = 8) -> set[str]:
+    """Retry a question at several brokers at once; return the different answers."""
+    with ThreadPoolExecutor(times) as pool:
+        answers = list(pool.map(lambda n: brokers[n % len(brokers)].ask(count_request(), key), range(times)))
+    assert {answer.status_code for answer in answers} == {200}, [answer.text for answer in answers]
+    return {answer.text for answer in answers}
+
+
+def test_a_crash_after_the_charge_then_a_retry_on_processes_started_since_is_one_release_and_one_charge(
     tmp_path, extract, processes
 ):
-    """Two processes complete the same intent at once, each by the same key."""
-    from concurrent.futures import ThreadPoolExecutor
-
     served = restart(processes, tmp_path)
     served.push("as-police", "police-violence", extract)
     first = restart(processes, tmp_path, crash_at="after-charge-commit")
     with pytest.raises(httpx.TransportError):
         first.ask(count_request(), "both")
-    processes.append(start_process(tmp_path))
-    processes.append(start_process(tmp_path))
-    with ThreadPoolExecutor(8) as pool:
-        brokers = [processes[-1].served, processes[-2].served]
-        answers = list(pool.map(lambda n: brokers[n % 2].ask(count_request(), "both"), range(8)))
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.text for answer in answers}) == 1
-    kinds = [item["entry"]["kind"] for item in processes[-1].served.entries()]
-    assert (kinds.count("charged"), kinds.count("released")) == (1, 1)
+    processes += [start_process(tmp_path), start_process(tmp_path)]
+    assert len(ask_at_once([processes[-1].served, processes[-2].served], "both")) == 1
+    assert kinds_of(processes[-1].served) == (1, 1)
+
+
+@dataclass
+class Replicas:
+    """Brokers on one state folder and one control database; one of them is about to crash, all run."""
+
+    start: Callable[..., Process]
+    doomed: Process
+
+    def crash_after_the_charge(self, key: str, extract: bytes) -> None:
+        """Push and ask at the doomed process, which dies after the charge."""
+        assert self.doomed.served.push("as-police", "police-violence", extract).status_code == 201
+        with pytest.raises(httpx.TransportError):
+            self.doomed.served.ask(count_request(), key)
+        assert self.doomed.process.wait(20) == -9
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=needs_postgres)])
+def replicas(request, tmp_path, processes) -> Replicas:
+    """Replicas on either database."""
+    database = "" if request.param == "sqlite" else fresh_database(request.getfixturevalue("server"))
+
+    def start(**more: Any) -> Process:
+        made = start_process(tmp_path, database=database, **more)
+        processes.append(made)
+        return made
+
+    return Replicas(start, start(crash_at="after-charge-commit"))
+
+
+def test_a_crash_after_the_charge_then_a_retry_on_another_process_is_one_release_and_one_charge(replicas, extract):
+    """The other process ran all along, so no start has completed the question: the retry does."""
+    other = replicas.start().served
+    replicas.crash_after_the_charge("retried", extract)
+    assert kinds_of(other) == (1, 0), "charged, and nobody has completed it yet"
+    (answer,) = ask_at_once([other], "retried")
+    assert other.ask(count_request(), "retried").text == answer
+    assert kinds_of(other) == (1, 1)
+    assert spent(other) == Decimal(json.loads(answer)["guarantee"]["rho"])
+
+
+def test_a_retry_that_overtakes_a_starting_process_is_one_release_and_one_charge(replicas, extract):
+    """The starting process has drawn its noise when the other answers: what it drew is thrown away."""
+    other = replicas.start().served
+    replicas.crash_after_the_charge("raced", extract)
+    starting = replicas.start(hold_at="before-release-commit")
+    starting.wait_until_held()
+    (answer,) = ask_at_once([other], "raced")
+    starting.let_go()
+    assert ask_at_once([other, starting.served], "raced") == {answer}
+    assert kinds_of(other) == (1, 1)
+    assert spent(other) == Decimal(json.loads(answer)["guarantee"]["rho"])
+
+
+def test_a_retry_that_a_starting_process_overtakes_is_one_release_and_one_charge(replicas, extract):
+    """The other process has drawn its noise when the starting one releases: it answers with what was released."""
+    other = replicas.start(hold_at="before-release-commit")
+    assert other.served.clients
+    replicas.crash_after_the_charge("raced", extract)
+    with ThreadPoolExecutor(1) as pool:
+        retry = pool.submit(other.served.ask, count_request(), "raced")
+        other.wait_until_held()
+        starting = replicas.start().served
+        assert kinds_of(starting) == (1, 1), "the start has completed it"
+        other.let_go()
+        answer = retry.result().text
+    assert ask_at_once([other.served, starting], "raced") == {answer}
+    assert kinds_of(starting) == (1, 1)
+    assert spent(starting) == Decimal(json.loads(answer)["guarantee"]["rho"])
+
+
+def test_processes_that_start_at_once_and_retries_elsewhere_are_one_release_and_one_charge(replicas, extract):
+    """Nothing is held: two starts and eight retries come as they come."""
+    other = replicas.start().served
+    replicas.crash_after_the_charge("raced", extract)
+    with ThreadPoolExecutor(3) as pool:
+        starts = [pool.submit(replicas.start) for _ in range(2)]
+        (answer,) = ask_at_once([other], "raced")
+        started = [start.result().served for start in starts]
+    assert ask_at_once([other, *started], "raced") == {answer}
+    assert kinds_of(other) == (1, 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,8 +18,16 @@ from service.audit.ports import SearchTerms
 from service.budget.caps import Caps
 from service.budget.ledger import ChargeRequest, account, postings
 from service.errors import Forbidden
-from service.storage.tables import Charge, LogNode, table
-from tests.support.postgres import binaries, postgres
+from service.storage.tables import (
+    AgreementCompletion,
+    AgreementSignature,
+    AgreementVersion,
+    ArtefactBody,
+    Charge,
+    LogNode,
+    table,
+)
+from tests.support.postgres import binaries, fresh_database, postgres
 from tests.support.world import BROKER, NOON, World, make_world
 from tests.unit.intake.contract_extract_store import ExtractStoreContract
 
@@ -44,13 +51,7 @@ def fresh(request, tmp_path):
         if kind == "sqlite":
             worlds.append(make_world(tmp_path))
             return worlds[-1]
-        url = request.getfixturevalue("server")
-        name = f"c{uuid.uuid4().hex}"
-        engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
-        engine.dispose()
-        worlds.append(make_world(tmp_path, url.rsplit("/", 1)[0] + f"/{name}"))
+        worlds.append(make_world(tmp_path, fresh_database(request.getfixturevalue("server"))))
         return worlds[-1]
 
     yield made
@@ -176,12 +177,18 @@ def test_what_is_append_only_is_neither_changed_nor_deleted(fresh, kind):
     with world.store.write() as tx:
         tx.ledger.post(wanted, postings(wanted, CAPS, {}))
         tx.log.append(Entry(kind=Kind.READ, time=datetime.now(UTC), caller=Caller(), nonce=secrets.token_hex(16)))
-    nodes, charges = table(LogNode), table(Charge)
+    world.in_force()
+    nodes, charges, bodies = table(LogNode), table(Charge), table(ArtefactBody)
     for statement in (
         sqlalchemy.delete(nodes),
         sqlalchemy.update(nodes).values(hash=b"0" * 32),
         sqlalchemy.delete(charges),
         sqlalchemy.update(charges).values(rho_nano=0),
+        sqlalchemy.delete(bodies),
+        sqlalchemy.update(bodies).values(body="{}"),
+        sqlalchemy.update(table(AgreementVersion)).values(document="{}"),
+        sqlalchemy.delete(table(AgreementSignature)),
+        sqlalchemy.delete(table(AgreementCompletion)),
     ):
         with pytest.raises(sqlalchemy.exc.DBAPIError, match="append-only"), world.store.write() as tx:
             tx.log._connection.execute(statement)

@@ -10,9 +10,12 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import sqlalchemy
 
 
 def binaries() -> Path | None:
@@ -50,6 +53,16 @@ def postgres() -> Iterator[str]:
         server.send_signal(signal.SIGINT)  # a fast shutdown: it waits for no client
         server.wait(30)
         shutil.rmtree(data, ignore_errors=True)
+
+
+def fresh_database(url: str) -> str:
+    """Make an empty database on the server of ``url``; return its URL."""
+    name = f"c{uuid.uuid4().hex}"
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return url.rsplit("/", 1)[0] + f"/{name}"
 
 
 def _server_user() -> pwd.struct_passwd | None:

@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from service.api import app as web
 from service.api.broker import Broker
 from service.app import VERSION
 from service.serving import listen
+from tests.support.crashing import GO, REACHED
 
 WORKED_EXAMPLE = agreements.path("avon-somerset")
 DAYS = {"from": "2026-04-01", "to": "2026-06-30"}
@@ -111,37 +114,70 @@ def serve_here(
 
 @dataclass
 class Process:
-    """A broker in a process of its own."""
+    """A broker in a process of its own, with a folder of its own beside the state that it may share."""
 
-    served: Served
     process: subprocess.Popen[bytes]
+    own: Path
+    state: Path
+
+    @cached_property
+    def served(self) -> Served:
+        """The broker, once it answers."""
+        self._wait_for(self.own / "clients.json")
+        return Served(json.loads((self.own / "clients.json").read_text()), self.state)
+
+    def wait_until_held(self) -> None:
+        """Return once it stands at the step that it was told to hold at."""
+        self._wait_for(self.own / REACHED)
+
+    def let_go(self) -> None:
+        """Let it pass the step that it was told to hold at."""
+        (self.own / GO).touch()
 
     def kill(self) -> None:
         """Kill it without a word, as ``kill -9`` or a power cut does."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    def _wait_for(self, file: Path) -> None:
+        deadline = time.monotonic() + 60
+        while not file.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the broker did not come so far")
+            time.sleep(0.02)
+
 
 def start_process(
-    folder: Path, agreement: Path = WORKED_EXAMPLE, crash_at: str = "", output: Path | None = None
+    folder: Path,
+    agreement: Path = WORKED_EXAMPLE,
+    crash_at: str = "",
+    output: Path | None = None,
+    *,
+    hold_at: str = "",
+    database: str = "",
 ) -> Process:
-    """Start ``concordat dev``; with ``crash_at`` it kills itself when it reaches that step.
+    """Start ``concordat dev`` and return once it answers; it joins others that run on the same folder.
 
-    What it says goes to ``output`` where one is given.
+    Args:
+        folder: Holds the state, which a later process takes up and one at the same time shares.
+        agreement: The agreement file.
+        crash_at: It kills itself when it reaches this step.
+        output: Where what it says goes.
+        hold_at: It waits at this step until it is let go. Its start may reach the step, so it is returned at once.
+        database: URL of the control database, where it is not the embedded one.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    own = Path(tempfile.mkdtemp(prefix="process-", dir=folder))
     state = folder / "state"
-    clients = state / "clients.json"
-    clients.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "tests.support.crashing", str(agreement), str(state)]
+    command = [sys.executable, "-m", "tests.support.crashing", str(agreement), str(state), str(own)]
     root = Path(__file__).resolve().parents[2]
+    told = {"CRASH_AT": crash_at, "HOLD_AT": hold_at, "DATABASE": database}
     with output.open("wb") if output is not None else nullcontext() as said:
-        process = subprocess.Popen(command, cwd=root, env=os.environ | {"CRASH_AT": crash_at}, stdout=said, stderr=said)
-    deadline = time.monotonic() + 60
-    while not clients.exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError("the broker did not start")
-        time.sleep(0.02)
-    return Process(Served(json.loads(clients.read_text()), state), process)
+        process = subprocess.Popen(command, cwd=root, env=os.environ | told, stdout=said, stderr=said)
+    made = Process(process, own, state)
+    if not hold_at:
+        assert made.served.clients
+    return made
 
 
 def count_request(**changes: Any) -> dict[str, Any]:
