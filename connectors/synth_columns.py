@@ -103,9 +103,9 @@ def _flag_maker(column: Column, extract: Extract) -> Maker:
             return made
 
         return primary
-    for name, end in extract.profile.ends.items():
-        if end.open == column.name:
-            return _open_maker(name, end, extract.period)
+    told = [(name, end) for name, end in extract.profile.ends.items() if end.open == column.name]
+    if told:
+        return _open_maker(*told[0], extract.period)
     likely = extract.profile.flags.get(column.name, _LIKELY)
     return lambda batch: batch.draw(("true", "false"), (likely, 1.0))
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from schemas import artefacts
-from schemas.dataset_page import page
+from schemas.dataset_page import main, page
 
 LIBRARY = artefacts.load()
 KNOWN = artefacts.Library(LIBRARY)
@@ -24,9 +22,9 @@ def section(heading: str) -> str:
     return re.split(r"^##+ ", PAGE.split(f"# {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
 
 
-def test_the_page_is_current() -> None:
-    done = subprocess.run([sys.executable, "-m", "schemas.dataset_page"], cwd=ROOT, capture_output=True, check=True)
-    assert done.stdout.decode() == PAGE, "run python -m schemas.dataset_page > docs/datasets.md"
+def test_the_page_is_current(capsys: pytest.CaptureFixture[str]) -> None:
+    main()
+    assert capsys.readouterr().out == PAGE, "run python -m schemas.dataset_page > docs/datasets.md"
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
