@@ -82,6 +82,8 @@ def test_the_wheel_holds_every_file_of_the_four_packages_and_nothing_else(wheel:
     [
         r"schemas/datasets/.+\.json",
         r"schemas/codelists/.+\.json",
+        r"schemas/hierarchies/.+\.json",
+        r"schemas/profiles/.+\.json",
         r"agreements/.+\.yaml",
         r"service/storage/migrations/.+\.py",
         r"concordat-.+\.dist-info/licenses/LICENSE",
