@@ -130,6 +130,10 @@ def _at(event: Any, words: str) -> str:
 class _Dumper(yaml.SafeDumper):
     """Writes YAML that ``loads`` reads back equal: whatever could be taken for a number or a date is quoted."""
 
+    def ignore_aliases(self, _: Any) -> bool:
+        """Write an object that stands twice twice: ``loads`` takes no aliases."""
+        return True
+
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     quoted = text in _WORDS or _FLOAT.match(text) is not None or text[:1].isdigit()

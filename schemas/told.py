@@ -13,7 +13,7 @@ from typing import Any
 from schemas.identifiers import MAX_TEXT, find_in_text
 
 WITHHELD = "(withheld)"
-_NAME = re.compile(r"[A-Za-z0-9$:_.-]{1,40}\Z")
+_NAME = re.compile(r"(?:[A-Za-z0-9$:_.-]{1,40}|row [0-9]{1,9})\Z")
 _SECRET = re.compile(r"(?<!sha256:)(?<![0-9a-fA-F])[0-9a-fA-F]{32,}|eyJ[\w-]{8,}|PRIVATE KEY")
 """Pseudonyms and digests of anything but artefacts and documents; JSON Web Tokens; PEM keys."""
 
