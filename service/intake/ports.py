@@ -158,6 +158,27 @@ class ExtractStore(Protocol):
         """
         ...
 
+    def newest_standing(self) -> list[ExtractRow]:
+        """Return the newest extract in a state of ``STANDING`` of each dataset, by agreement and dataset."""
+        ...
+
+    def follow_compaction(self, agreement: str, dataset: str, base: int, compacted: int) -> bool:
+        """Let the dataset's newest data version name ``compacted`` if it names ``base``; its name stays.
+
+        Args:
+            agreement: The agreement.
+            dataset: The dataset.
+            base: The lake's version that was compacted.
+            compacted: The one that holds the same rows, ``base + 1``.
+
+        Returns:
+            False, and nothing is changed, where it names another version.
+
+        Raises:
+            RuntimeError: there is a version between the two, which could hold other rows.
+        """
+        ...
+
 
 class Transaction(Protocol):
     """A transaction that can reach extracts and the log."""
@@ -235,9 +256,9 @@ class Lake(Protocol):
         ...
 
     def discard_staged(self, agreement: str, dataset: str, extract: str) -> None:
-        """Remove the file of an extract that was never committed."""
+        """Remove the file of an extract, or a compacted file, that was never committed."""
         ...
 
     def strays(self) -> Iterator[Stray]:
-        """Find files that were staged and never committed."""
+        """Find files that were staged, or compacted, and never committed."""
         ...

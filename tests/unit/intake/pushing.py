@@ -40,7 +40,7 @@ class Desk:
             (folder / name).mkdir(exist_ok=True)
         self.folder = folder
         self.store = store
-        self.lake = Lake(folder / "lake", fault)
+        self.lake = Lake(folder / "lake", folder / "spool", Limits(memory_mb=64), fault)
         self.now = NOON
         self.pushes = Pushes(
             Means(
