@@ -119,15 +119,16 @@ def _made(
     rows: str, order: str, columns: Sequence[str], extracts: tuple[str, ...], target: Path, spill: Path, limits: Limits
 ) -> Compacted:
     footer = f"KV_METADATA {{{_FOOTER}: {literal(json.dumps(extracts))}}}"
-    with _told_by_type(), connect((target.parent,), spill, limits, keep_order=True) as connection:
-        connection.execute(f"COPY ({rows}{order}) TO {literal(str(target))} (FORMAT parquet, {footer})")
-        wanted = _digests(connection, rows, columns)
-        found = _digests(connection, _rows([target], columns), columns)
-    if found != wanted or not set(found) <= set(extracts):
-        raise EngineFailed("a compacted file does not hold the rows that it was made from")
-    for path in (target, target.parent):
-        _sync(path)
-    return Compacted(target, extracts, sum(rows for rows, _ in found.values()), target.stat().st_size)
+    with _told_by_type():
+        with connect((target.parent,), spill, limits, keep_order=True) as connection:
+            connection.execute(f"COPY ({rows}{order}) TO {literal(str(target))} (FORMAT parquet, {footer})")
+            wanted = _digests(connection, rows, columns)
+            found = _digests(connection, _rows([target], columns), columns)
+        if found != wanted or not set(found) <= set(extracts):
+            raise EngineFailed("a compacted file does not hold the rows that it was made from")
+        for path in (target, target.parent):
+            _sync(path)
+        return Compacted(target, extracts, sum(count for count, _ in found.values()), target.stat().st_size)
 
 
 def _rows(sources: Iterable[Path], columns: Sequence[str]) -> str:

@@ -316,8 +316,11 @@ class Lake:
                 actions, apps = self._removal_of(table, folder, removed, rewritten) if removed else ([], [])
                 actions += [] if added is None else [added]
                 return _commit(table, folder, actions, [mark, *apps])
-            except CommitFailedError:
+            except (CommitFailedError, EngineFailed) as error:
+                read = table.version()
                 table.update_incremental()
+                if isinstance(error, EngineFailed) and table.version() == read:
+                    raise  # otherwise a file that was compacted meanwhile may be gone already
             finally:
                 _discard(folder, rewritten)
         raise Conflict("the dataset is being changed by others: try again", code="in_progress")
@@ -415,7 +418,7 @@ def _overtaken(table: DeltaTable, stem: str) -> bool:
 def _discard(folder: Path, target: Path) -> None:
     """Remove a compacted file unless it was committed, which alone the table's log can tell."""
     if target.exists() and DeltaTable(str(folder)).transaction_version(target.stem) is None:
-        target.unlink()
+        target.unlink(missing_ok=True)
 
 
 def _names(table: DeltaTable) -> list[str]:

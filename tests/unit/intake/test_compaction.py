@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +44,14 @@ def version(desk: Desk) -> VersionName:
 
 def files(desk: Desk) -> list[str]:
     return [Path(path).stem for path in desk.lake.files(A, D, version(desk).lake)]
+
+
+def rows_at(desk: Desk, at: VersionName) -> int:
+    paths = desk.lake.files(A, D, at.lake)
+    with duckdb.connect() as connection:
+        found = connection.execute("SELECT count(*) FROM read_parquet(?)", [paths]).fetchone() if paths else (0,)
+    assert found is not None
+    return int(found[0])
 
 
 def on_disk(desk: Desk) -> list[str]:
@@ -237,6 +248,54 @@ def test_two_brokers_that_compact_at_once_make_one_file_of_the_same_rows(tmp_pat
     assert seen_rows(desk) == 3
     assert on_disk(desk) == files(desk)
     assert len(files(desk)) == 1
+
+
+def supply(desk: Desk, rows: int) -> None:
+    """Push six extracts and withdraw two."""
+    for turn in range(6):
+        extract = desk.push(rows, f"key-{rows}-{turn}")["extract"]
+        if turn % 3 == 1:
+            desk.withdraw(extract)
+            desk.vacuum(A, D)
+
+
+def compact_until(done: threading.Event, desk: Desk) -> None:
+    while not done.is_set():
+        desk.compact()
+
+
+def read_until(done: threading.Event, desk: Desk, seen: dict[str, set[int]]) -> None:
+    """Note how many rows there are under each data version's name."""
+    while not done.is_set():
+        found = version(desk)
+        with contextlib.suppress(duckdb.IOException):  # no intent pins these files, so a vacuum may be faster
+            seen.setdefault(found.name, set()).add(rows_at(desk, found))
+
+
+def test_brokers_that_push_withdraw_and_compact_at_once_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    """Each thread is a broker of its own, so that only the table's log and the control database keep order."""
+    done = threading.Event()
+    seen: dict[str, set[int]] = {}
+    with ThreadPoolExecutor(6) as pool:
+        desks = [beside(tmp_path) for _ in range(6)]
+        suppliers = [pool.submit(supply, desk, rows) for desk, rows in zip(desks[:3], (1, 10, 100), strict=True)]
+        others = [pool.submit(compact_until, done, desk) for desk in desks[3:5]]
+        others.append(pool.submit(read_until, done, desks[5], seen))
+        try:
+            for supplier in suppliers:
+                supplier.result()
+        finally:
+            done.set()
+        for other in others:
+            other.result()
+    desk = desks[0]
+    assert seen_rows(desk) == 4 * 111
+    desk.compact()
+    assert seen_rows(desk) == 4 * 111
+    assert on_disk(desk) == files(desk)
+    assert len(files(desk)) == 1
+    assert len(seen) > 3
+    assert all(len(counts) == 1 for counts in seen.values()), "one name, one content"
 
 
 # --- kills
