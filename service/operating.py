@@ -82,7 +82,7 @@ def compact(settings: Settings, agreement: str | None, dataset: str | None) -> l
     """Compact the stored rows of every dataset, or of those that are named; return the files before and after.
 
     Raises:
-        NotFound: there are no rows of what is named.
+        NotFound: nothing was ever pushed to what is named.
         EngineFailed: rows could not be rewritten; nothing was lost.
     """
     broker = open_broker(settings)
@@ -91,7 +91,7 @@ def compact(settings: Settings, agreement: str | None, dataset: str | None) -> l
     finally:
         broker.close()
     if not done and (agreement or dataset):
-        raise NotFound("no extract stands in such a dataset")
+        raise NotFound("nothing was ever pushed to such a dataset")
     return done
 
 

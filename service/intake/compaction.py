@@ -12,8 +12,8 @@ know. Only the version of the lake behind the name moves, in three steps, and st
 
 A step 2 that never happened is done by the next compaction: the lake recognises what it compacted already.
 
-It is no access, tells nobody anything and changes no answer, so it is no entry in the log. An entry would tell everyone
-who watches the log's size when, and how often, suppliers push.
+It is no access and changes no answer, and no party can tell whether it happened, so it is no entry in the log. An entry
+would only add to what the log's size, which anyone can read, tells of how much is pushed.
 """
 
 from __future__ import annotations
@@ -119,13 +119,13 @@ class Compaction:
     _running: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def run(self, agreement: str | None = None, dataset: str | None = None) -> list[Outcome]:
-        """Compact every dataset that has rows, or those of an agreement or of a name.
+        """Compact every dataset that was ever pushed to, or those of an agreement or of a name, and vacuum it.
 
         Raises:
             EngineFailed: rows could not be rewritten; what was done before stays done.
         """
         with self.store.read() as tx:
-            rows = tx.extracts.newest_standing()
+            rows = tx.extracts.newest_of_each_dataset()
         chosen = [row for row in rows if agreement in (None, row.agreement.id) and dataset in (None, row.dataset)]
         return [self._compact(row) for row in chosen]
 

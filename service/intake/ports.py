@@ -45,6 +45,8 @@ STANDING = frozenset({State.COMMITTED, State.REPLACING, State.WITHDRAWING})
 """Extracts whose rows questions see."""
 PENDING = frozenset({State.STAGED, State.WITHDRAWING})
 """Intents that ``recover`` completes or aborts; REPLACING follows its replacement."""
+RECORDED = STANDING | {State.REPLACED, State.WITHDRAWN}
+"""Extracts that were in the dataset at some time."""
 LIVE = STANDING | {State.STAGED}
 """Extracts whose rows are, or may any moment be, in the dataset."""
 
@@ -158,8 +160,8 @@ class ExtractStore(Protocol):
         """
         ...
 
-    def newest_standing(self) -> list[ExtractRow]:
-        """Return the newest extract in a state of ``STANDING`` of each dataset, by agreement and dataset."""
+    def newest_of_each_dataset(self) -> list[ExtractRow]:
+        """Return the newest extract of each dataset in a state of ``RECORDED``, by agreement and dataset."""
         ...
 
     def follow_compaction(self, agreement: str, dataset: str, base: int, compacted: int) -> bool:

@@ -15,7 +15,7 @@ from schemas.canonical import canonical
 from service.audit.entry import AgreementRef, Caller, format_time
 from service.intake.check import Staged
 from service.intake.expressions import Covers
-from service.intake.ports import LIVE, PENDING, STANDING, ExtractRow, KeyTaken, PushKey, State
+from service.intake.ports import LIVE, PENDING, RECORDED, ExtractRow, KeyTaken, PushKey, State
 from service.storage.tables import DataVersion, Extract, table
 
 _EXTRACT = table(Extract)
@@ -128,12 +128,12 @@ class ExtractStore:
             },
         )
 
-    def newest_standing(self) -> list[ExtractRow]:
-        """Return the newest standing extract of each dataset, by agreement and dataset."""
+    def newest_of_each_dataset(self) -> list[ExtractRow]:
+        """Return the newest extract of each dataset that was in it at some time, by agreement and dataset."""
         column = _EXTRACT.c
         newest = (
             select(func.max(column.sequence))
-            .where(column.state.in_(sorted(STANDING)))
+            .where(column.state.in_(sorted(RECORDED)))
             .group_by(column.agreement, column.dataset)
         )
         query = select(_EXTRACT).where(column.sequence.in_(newest)).order_by(column.agreement, column.dataset)

@@ -157,20 +157,25 @@ class ExtractStoreContract:
         assert [one.id for one in first] == ["x-5", "x-4"]
         assert [one.id for one in second] == ["x-2", "x-1"]
 
-    def test_the_newest_standing_extract_of_each_dataset_is_found(self, store: Store) -> None:
+    def test_the_newest_extract_of_each_dataset_that_was_ever_in_it_is_found(self, store: Store) -> None:
         states = list(State)
         self.add(store, *(row(number) for number in range(len(states))))
         self.add(
-            store, row(90, dataset="gone"), row(91, dataset="others"), row(92, agreement=AgreementRef("a", "1", "d"))
+            store,
+            row(89, dataset="lost"),
+            row(90, dataset="gone"),
+            row(91, dataset="others"),
+            row(92, agreement=AgreementRef("a", "1", "d")),
         )
         for number, state in enumerate(states):
             self.move(store, f"x-{number}", State.STAGED, state)
+        self.move(store, "x-89", State.STAGED, State.ABORTED)
         self.move(store, "x-90", State.STAGED, State.WITHDRAWN)
         self.move(store, "x-91", State.STAGED, State.COMMITTED)
         self.move(store, "x-92", State.STAGED, State.WITHDRAWING)
         with store.read() as transaction:
-            found = [one.id for one in transaction.extracts.newest_standing()]
-        assert found == ["x-92", f"x-{states.index(State.WITHDRAWING)}", "x-91"]
+            found = [one.id for one in transaction.extracts.newest_of_each_dataset()]
+        assert found == ["x-92", "x-90", f"x-{states.index(State.WITHDRAWN)}", "x-91"]
 
     def test_the_newest_data_version_follows_the_compaction_of_what_it_names(self, store: Store) -> None:
         def follow(base: int, dataset: str = D) -> bool:

@@ -88,10 +88,12 @@ def test_a_compaction_keeps_the_rows_and_the_data_versions_name(desk: Desk) -> N
     assert version(desk) == VersionName(before.name, before.lake + 1)
 
 
-def test_a_dataset_without_rows_is_nothing_to_compact(desk: Desk) -> None:
+def test_a_dataset_without_rows_is_vacuumed_and_nothing_else(desk: Desk) -> None:
     assert desk.compact() == []
     desk.withdraw(desk.push(1, "key-1")["extract"])
-    assert desk.compact() == []
+    assert len(on_disk(desk)) == 1
+    assert desk.compact() == [Outcome(A, D, 0, 0)]
+    assert on_disk(desk) == []
 
 
 def test_only_what_is_named_is_compacted(desk: Desk) -> None:
@@ -269,7 +271,8 @@ def read_until(done: threading.Event, desk: Desk, seen: dict[str, set[int]]) -> 
     while not done.is_set():
         found = version(desk)
         with contextlib.suppress(duckdb.IOException):  # no intent pins these files, so a vacuum may be faster
-            seen.setdefault(found.name, set()).add(rows_at(desk, found))
+            rows = rows_at(desk, found)
+            seen.setdefault(found.name, set()).add(rows)
 
 
 def test_brokers_that_push_withdraw_and_compact_at_once_lose_nothing_and_double_nothing(tmp_path: Path) -> None:

@@ -411,6 +411,24 @@ def test_a_withdrawal_that_loses_a_race_writes_the_rest_again(tmp_path: Path) ->
     assert on_disk(lake) == [only_compacted(lake).stem]
 
 
+def test_a_withdrawal_whose_file_vanishes_under_it_looks_again(lake: Lake, monkeypatch: Any) -> None:
+    for number, person in enumerate((ANN, BOB, CAT), start=1):
+        commit(lake, f"x-{number}", person)
+    compact(lake)
+    other = Lake(lake._root, lake._spill, Limits(memory_mb=64))
+
+    def rewrite_late(*arguments: Any) -> Any:
+        monkeypatch.setattr("service.storage.lake.without", compacted.without)
+        other.vacuum(A, D, other.withdraw(A, D, "x-2"))
+        return compacted.without(*arguments)
+
+    monkeypatch.setattr("service.storage.lake.without", rewrite_late)
+    gone = lake.withdraw(A, D, "x-1")
+    assert compacted.extracts_in(only_compacted(lake)) == ("x-3",)
+    lake.vacuum(A, D, gone)
+    assert on_disk(lake) == [only_compacted(lake).stem]
+
+
 def test_a_withdrawal_from_a_damaged_file_changes_nothing(lake: Lake) -> None:
     commit(lake, "x-1", ANN)
     commit(lake, "x-2", BOB)
