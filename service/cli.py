@@ -59,6 +59,10 @@ def serve_command(
     answer_time_step: Annotated[
         float, typer.Option(envvar="CONCORDAT_ANSWER_TIME_STEP", help="Seconds of the grid on which answers appear.")
     ] = 0.05,
+    compact_files: Annotated[
+        int,
+        typer.Option(min=0, envvar="CONCORDAT_COMPACT_FILES", help="More files than this are merged; 0 for never."),
+    ] = 64,
 ) -> None:
     """Serve the broker."""
     from service.app import create
@@ -69,6 +73,7 @@ def serve_command(
         issuer=issuer or f"http://{host}:{port}",
         database_url=database_url,
         answer_time_step=answer_time_step,
+        compact_files=compact_files,
     )
     app = create(settings)
     serve(app, listen(host, port), lambda: typer.echo(f"Concordat serves {settings.issuer}", err=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from service.intake.ports import ExtractRow, ExtractStore
 from service.intake.push import Order, Pushes
 
 _AHEAD = timedelta(days=366)
+_LOG = logging.getLogger(__name__)
 
 
 class OpenIntents(Protocol):
@@ -149,8 +151,15 @@ class Intake:
         return _shape(row)
 
     def recover(self) -> None:
-        """Complete what a crash interrupted."""
+        """Complete what a crash interrupted, and remove the rows that it kept on the disk."""
         self.pushes.recover(self.schema_of)
+        with self.store.read() as tx:
+            rows = tx.extracts.newest_of_each_dataset()
+        for row in rows:
+            try:
+                self.vacuum(row.agreement.id, row.dataset)
+            except Exception as error:  # noqa: BLE001 - one damaged table must not keep the others from being served
+                _LOG.error("%s in %s could not be vacuumed: %s", row.dataset, row.agreement.id, type(error).__name__)
 
     def schema_of(self, row: ExtractRow) -> TableSchema:
         """Return the schema with which an extract was pushed, whatever the state of its agreement."""

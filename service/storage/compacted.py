@@ -127,7 +127,7 @@ def _made(
         if found != wanted or not set(found) <= set(extracts):
             raise EngineFailed("a compacted file does not hold the rows that it was made from")
         for path in (target, target.parent):
-            _sync(path)
+            sync(path)
         return Compacted(target, extracts, sum(count for count, _ in found.values()), target.stat().st_size)
 
 
@@ -174,7 +174,8 @@ def _told_by_type() -> Iterator[None]:
         raise EngineFailed(f"stored rows could not be rewritten ({type(error).__name__})") from None
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Bring a file, or a folder's names, to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

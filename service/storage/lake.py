@@ -20,7 +20,6 @@ The marks, by application id; no extract's id has a slash:
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import threading
@@ -39,7 +38,7 @@ from service.intake.check import Staged
 from service.intake.engine import Limits
 from service.intake.ports import StagedFileLost, Stray
 from service.layout import stored_columns
-from service.storage.compacted import Compacted, extracts_in, made_from, merge, new_name, without
+from service.storage.compacted import Compacted, extracts_in, made_from, merge, new_name, sync, without
 
 PARTITION = "extract"
 _SUFFIX = ".parquet"
@@ -89,7 +88,7 @@ class Lake:
         for folder in (path.parent.parent, path.parent):
             if not folder.exists():
                 folder.mkdir(mode=0o700, exist_ok=True)
-                _sync(folder.parent)
+                sync(folder.parent)
         return path
 
     def commit(
@@ -269,7 +268,7 @@ class Lake:
                 if (left is not None and left <= keep_versions_from) or _overtaken(table, path.stem):
                     path.unlink(missing_ok=True)
                     gone += 1
-            _sync(folder)
+            sync(folder)
             return gone
 
     def discard_staged(self, agreement: str, dataset: str, extract: str) -> None:
@@ -296,7 +295,7 @@ class Lake:
             folder = self._root / _slug(agreement)
             if folder.exists():
                 shutil.rmtree(folder)
-                _sync(self._root)
+                sync(self._root)
 
     def _transact(
         self, table: DeltaTable, folder: Path, *, added: AddAction | None = None, removed: str | None = None
@@ -471,13 +470,5 @@ def _milliseconds() -> int:
 
 
 def _sync_log(folder: Path, version: int) -> None:
-    _sync(folder / _LOG / f"{version:020}.json")
-    _sync(folder / _LOG)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(folder / _LOG / f"{version:020}.json")
+    sync(folder / _LOG)

@@ -1,18 +1,20 @@
-"""``concordat dev`` that kills itself with SIGKILL at the step that CRASH_AT names."""
+"""``concordat dev`` that kills itself with SIGKILL at the step CRASH_AT, and compacts above COMPACT_FILES files."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from service import app as composition
 from service import dev
 from service.api import app as web
+from service.api.broker import Broker
 from service.serving import listen, serve
+from service.settings import Settings
 
 
 def main() -> None:
@@ -25,7 +27,12 @@ def main() -> None:
 
     listening = listen("127.0.0.1", 0)
     base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    made = dev.prepare(agreement, state, base_url, datetime.now(UTC), partial(composition.build, fault=fault))
+    most_files = int(os.environ.get("COMPACT_FILES", "64"))
+
+    def build(settings: Settings) -> Broker:
+        return composition.build(replace(settings, compact_files=most_files), fault=fault)
+
+    made = dev.prepare(agreement, state, base_url, datetime.now(UTC), build)
     serve(
         web.create(made.broker, composition.VERSION),
         listening,

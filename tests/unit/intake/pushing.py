@@ -74,8 +74,8 @@ class Desk:
     def push(self, rows: int = 1, key: str = "key-1", body: bytes | None = None, **more: Any) -> dict[str, Any]:
         return anyio.run(self.pushes.push, self.order(key, **more), pieces(body or good(rows)))
 
-    def withdraw(self, extract: str, caller: Caller = POLICE) -> dict[str, Any]:
-        return self.pushes.withdraw(caller, AGREEMENT, D, extract)
+    def withdraw(self, extract: str, caller: Caller = POLICE, dataset: str = D) -> dict[str, Any]:
+        return self.pushes.withdraw(caller, AGREEMENT, dataset, extract)
 
     def recover(self) -> None:
         self.pushes.recover(schema_of)

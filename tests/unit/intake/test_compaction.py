@@ -19,6 +19,7 @@ from service.aggregates.ports import VersionName
 from service.errors import EngineFailed
 from service.intake.compaction import Outcome
 from service.intake.means import COMPACTION_STEPS, PUSH_STEPS, REWRITING_STEPS, no_fault
+from service.intake.service import Intake
 from service.storage.compacted import made_from
 from tests.unit.intake.files import GOOD, P1, P2, P3, write_csv
 from tests.unit.intake.pushing import A, D, Desk, control_database
@@ -452,3 +453,22 @@ def test_a_push_never_waits_for_another_pushs_compaction(tmp_path: Path) -> None
     compaction.after_push(A, D)
     assert asked == [1]
     assert len(files(desk)) == 1
+
+
+# --- at the start
+
+
+def test_a_table_that_cannot_be_vacuumed_at_the_start_keeps_no_other_from_being_served(desk: Desk, caplog: Any) -> None:
+    class Damaged:
+        def vacuum(self, agreement: str, dataset: str, keep_versions_from: int) -> int:
+            if dataset == D:
+                raise OSError(SECRET)
+            return desk.lake.vacuum(agreement, dataset, keep_versions_from)
+
+    for dataset in (D, "others"):
+        desk.withdraw(desk.push(1, dataset, dataset=dataset)["extract"], dataset=dataset)
+    intake = Intake(desk.control, desk.pushes, Damaged(), "https://broker.example", lambda: desk.now)  # type: ignore[arg-type]
+    intake.recover()
+    assert [record.getMessage() for record in caplog.records] == [f"{D} in {A} could not be vacuumed: OSError"]
+    assert len(on_disk(desk)) == 1
+    assert not list((desk.folder / "lake" / A / "others").glob("*.parquet"))
