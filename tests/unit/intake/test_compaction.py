@@ -467,7 +467,7 @@ def test_a_table_that_cannot_be_vacuumed_at_the_start_keeps_no_other_from_being_
 
     for dataset in (D, "others"):
         desk.withdraw(desk.push(1, dataset, dataset=dataset)["extract"], dataset=dataset)
-    intake = Intake(desk.control, desk.pushes, Damaged(), "https://broker.example", lambda: desk.now)  # type: ignore[arg-type]
+    intake = Intake(desk.control, desk.pushes, Damaged(), "https://broker.example", lambda: desk.now)
     intake.recover()
     assert [record.getMessage() for record in caplog.records] == [f"{D} in {A} could not be vacuumed: OSError"]
     assert len(on_disk(desk)) == 1
