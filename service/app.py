@@ -29,6 +29,7 @@ from service.audit.checkpoint import verifier_key
 from service.audit.log import Log
 from service.identity.caller import Caller
 from service.identity.sign_in import SignIn
+from service.intake.compaction import Compaction
 from service.intake.engine import Limits
 from service.intake.push import Means, Pushes
 from service.intake.service import Intake
@@ -83,7 +84,8 @@ def build(
     release_key, token_key, log_key = (
         signing_key(settings.keys / f"{name}.pem") for name in ("release", "token", "log")
     )
-    lake = Lake(settings.lake, fault)
+    limits = Limits(memory_mb=settings.push_memory_mb, threads=settings.engine_threads)
+    lake = Lake(settings.lake, settings.spool, limits, fault)
     engine = DuckDBEngine(
         settings.lake,
         memory_limit=settings.engine_memory,
@@ -112,7 +114,7 @@ def build(
             new_nonce=Caller.nonce,
             spool=settings.spool,
             most_bytes=settings.max_push_bytes,
-            limits=Limits(memory_mb=settings.push_memory_mb, threads=settings.engine_threads),
+            limits=limits,
             fault=fault,
         )
     )
@@ -129,6 +131,7 @@ def build(
         registry=registry,
         catalogue=catalogue,
         intake=intake,
+        compaction=Compaction(store, lake, intake.schema_of, intake.vacuum, settings.compact_files, fault),
         asking=asking,
         reading=Reading(store, appends, settings.issuer, clock),
         log=log,

@@ -1,4 +1,4 @@
-"""The service's commands: ``concordat serve | dev | demo | party | client | user``.
+"""The service's commands: ``concordat serve | dev | demo | compact | party | client | user``.
 
 What they run is imported when they run: the connectors' commands share this process and should start at once.
 """
@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
     app.command("serve")(serve_command)
     app.command("dev")(dev_command)
     app.command("demo")(demo_command)
+    app.command("compact")(compact_command)
     app.add_typer(party_app, name="party")
     app.add_typer(client_app, name="client")
     app.add_typer(user_app, name="user")
@@ -58,6 +59,10 @@ def serve_command(
     answer_time_step: Annotated[
         float, typer.Option(envvar="CONCORDAT_ANSWER_TIME_STEP", help="Seconds of the grid on which answers appear.")
     ] = 0.05,
+    compact_files: Annotated[
+        int,
+        typer.Option(min=0, envvar="CONCORDAT_COMPACT_FILES", help="More files than this are merged; 0 for never."),
+    ] = 64,
 ) -> None:
     """Serve the broker."""
     from service.app import create
@@ -68,6 +73,7 @@ def serve_command(
         issuer=issuer or f"http://{host}:{port}",
         database_url=database_url,
         answer_time_step=answer_time_step,
+        compact_files=compact_files,
     )
     app = create(settings)
     serve(app, listen(host, port), lambda: typer.echo(f"Concordat serves {settings.issuer}", err=True))
@@ -112,6 +118,23 @@ def demo_command(
     from service.demo import run
 
     raise typer.Exit(run(out, once=once))
+
+
+def compact_command(
+    agreement: Annotated[str | None, typer.Option(help="Only this agreement's datasets.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only datasets of this name.")] = None,
+    state: StateOption = _DEFAULT_STATE,
+    issuer: IssuerOption = _DEFAULT_ISSUER,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Merge the stored files of datasets, and remove files that no question needs; answers stay what they are.
+
+    Safe beside a broker that serves: a dataset that is being pushed to is left as it is.
+    """
+    from service.operating import compact
+
+    for done in compact(_settings(state, issuer, database_url), agreement, dataset):
+        typer.echo(f"{done.agreement} {done.dataset}: files {done.before} -> {done.after}")
 
 
 @party_app.command("enrol")

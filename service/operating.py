@@ -1,4 +1,4 @@
-"""What the operator does to a broker besides serving it: enrol parties, add clients, hand out people's tokens."""
+"""What the operator does to a broker besides serving it: enrol parties, add clients, hand out tokens, compact."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from service.app import build
 from service.errors import Conflict, NotFound
 from service.identity.caller import Caller, Role
 from service.identity.ports import ClientRow
+from service.intake.compaction import Outcome
 from service.settings import Settings
 
 
@@ -75,6 +76,23 @@ def user_token(settings: Settings, user: str, party: str, roles: Sequence[Role],
         token = broker.sign_in.issue(tx, row, frozenset(roles), now, timedelta(hours=hours))
     broker.close()
     return token
+
+
+def compact(settings: Settings, agreement: str | None, dataset: str | None) -> list[Outcome]:
+    """Compact the stored rows of every dataset, or of those that are named; return the files before and after.
+
+    Raises:
+        NotFound: nothing was ever pushed to what is named.
+        EngineFailed: rows could not be rewritten; nothing was lost.
+    """
+    broker = open_broker(settings)
+    try:
+        done = broker.compaction.run(agreement, dataset)
+    finally:
+        broker.close()
+    if not done and (agreement or dataset):
+        raise NotFound("nothing was ever pushed to such a dataset")
+    return done
 
 
 def read_public_jwk(path: Path) -> dict[str, str]:

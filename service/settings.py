@@ -19,7 +19,8 @@ class Settings:
         engine_memory: DuckDB's memory limit.
         engine_threads: DuckDB's threads.
         engine_deadline: Seconds that a question may run.
-        push_memory_mb: DuckDB's memory limit in one push, in MB.
+        push_memory_mb: DuckDB's memory limit in one push, or one compaction, in MB.
+        compact_files: A push that leaves more files than this in a dataset has them compacted; 0 for never.
         max_push_bytes: Largest body of a push.
         max_request_bytes: Largest JSON body.
         token_life: How long an access token from ``/oauth/token`` lasts.
@@ -34,6 +35,7 @@ class Settings:
     engine_threads: int = 2
     engine_deadline: float = 60.0
     push_memory_mb: int = 256
+    compact_files: int = 64
     max_push_bytes: int = 4 * 1024**3
     max_request_bytes: int = 1024 * 1024
     token_life: timedelta = timedelta(minutes=10)

@@ -21,6 +21,7 @@ from service.errors import Unauthenticated
 from service.identity.caller import Caller
 from service.identity.ports import Transaction as IdentityTransaction
 from service.identity.sign_in import SignIn
+from service.intake.compaction import Compaction
 from service.intake.service import Intake
 from service.settings import Settings
 
@@ -61,6 +62,7 @@ class Broker:
     registry: Registry
     catalogue: Catalogue
     intake: Intake
+    compaction: Compaction
     asking: Asking
     reading: Reading
     log: Log

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
+from starlette.background import BackgroundTask
 
 from service.api import bodies, logged
 from service.api.broker import Broker, of
@@ -53,7 +54,9 @@ async def push(
         agreement_digest=concordat_agreement_digest,
     )
     receipt = await broker.intake.push(caller, delivery, bodies.lively(request.stream()))
-    return JSONResponse(receipt, 201)
+    # After the receipt was sent: the supplier does not wait for it, and its failure is none of the push.
+    compaction = BackgroundTask(broker.compaction.after_push, agreement, dataset)
+    return JSONResponse(receipt, 201, background=compaction)
 
 
 @router.get("", summary="My extracts")

@@ -1,6 +1,6 @@
-"""The DuckDB that reads one pushed file: small, private to the push, and shut in.
+"""The DuckDB that reads one pushed file, or compacts stored ones: small, private to its task, and shut in.
 
-It may touch the spool and the table's folder only, cannot load extensions, and its settings cannot be changed
+It may touch the folders that it is given only, cannot load extensions, and its settings cannot be changed
 by anything it reads. Its errors may quote cells, so no caller passes their text on. Its spill files are plain
 (this DuckDB encrypts them only with an extension), in a folder of their own that goes with the connection.
 """
@@ -39,13 +39,16 @@ class Limits:
 
 
 @contextmanager
-def connect(folders: tuple[Path, ...], spill: Path, limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(
+    folders: tuple[Path, ...], spill: Path, limits: Limits, *, keep_order: bool = False
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a connection that can reach nothing but ``folders``.
 
     Args:
         folders: Where it may read and write.
         spill: Under this folder it spills what does not fit into memory.
         limits: Memory and threads.
+        keep_order: Whether rows are written in the order in which they are read.
     """
     private = Path(tempfile.mkdtemp(prefix=SPILL_PREFIX, dir=spill))
     connection = duckdb.connect()
@@ -56,7 +59,7 @@ def connect(folders: tuple[Path, ...], spill: Path, limits: Limits) -> Iterator[
             f"threads = {limits.threads}",
             f"temp_directory = {literal(str(private))}",
             "enable_progress_bar = false",
-            "preserve_insertion_order = false",
+            f"preserve_insertion_order = {str(keep_order).lower()}",
             "autoinstall_known_extensions = false",
             "autoload_known_extensions = false",
             f"allowed_directories = [{allowed}]",

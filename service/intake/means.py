@@ -33,6 +33,10 @@ WITHDRAWAL_STEPS = (
     "withdrawal-recorded",
 )
 """The steps of a withdrawal that a crash could follow, in order."""
+REWRITING_STEPS = (*WITHDRAWAL_STEPS[:2], "lake-rewritten", *WITHDRAWAL_STEPS[2:])
+"""The steps of a withdrawal from a compacted file, in order."""
+COMPACTION_STEPS = ("lake-compacted", "lake-compaction-committed", "compaction-committed", "compaction-recorded")
+"""The steps of a compaction that a crash could follow, in order."""
 
 
 def no_fault(_: str) -> None:

@@ -45,6 +45,8 @@ STANDING = frozenset({State.COMMITTED, State.REPLACING, State.WITHDRAWING})
 """Extracts whose rows questions see."""
 PENDING = frozenset({State.STAGED, State.WITHDRAWING})
 """Intents that ``recover`` completes or aborts; REPLACING follows its replacement."""
+RECORDED = STANDING | {State.REPLACED, State.WITHDRAWN}
+"""Extracts that were in the dataset at some time."""
 LIVE = STANDING | {State.STAGED}
 """Extracts whose rows are, or may any moment be, in the dataset."""
 
@@ -158,6 +160,27 @@ class ExtractStore(Protocol):
         """
         ...
 
+    def newest_of_each_dataset(self) -> list[ExtractRow]:
+        """Return the newest extract of each dataset in a state of ``RECORDED``, by agreement and dataset."""
+        ...
+
+    def follow_compaction(self, agreement: str, dataset: str, base: int, compacted: int) -> bool:
+        """Let the dataset's newest data version name ``compacted`` if it names ``base``; its name stays.
+
+        Args:
+            agreement: The agreement.
+            dataset: The dataset.
+            base: The lake's version that was compacted.
+            compacted: The one that holds the same rows, ``base + 1``.
+
+        Returns:
+            False, and nothing is changed, where it names another version.
+
+        Raises:
+            RuntimeError: there is a version between the two, which could hold other rows.
+        """
+        ...
+
 
 class Transaction(Protocol):
     """A transaction that can reach extracts and the log."""
@@ -235,9 +258,9 @@ class Lake(Protocol):
         ...
 
     def discard_staged(self, agreement: str, dataset: str, extract: str) -> None:
-        """Remove the file of an extract that was never committed."""
+        """Remove the file of an extract, or a compacted file, that was never committed."""
         ...
 
     def strays(self) -> Iterator[Stray]:
-        """Find files that were staged and never committed."""
+        """Find files that were staged, or compacted, and never committed."""
         ...

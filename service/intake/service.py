@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from service.intake.ports import ExtractRow, ExtractStore
 from service.intake.push import Order, Pushes
 
 _AHEAD = timedelta(days=366)
+_LOG = logging.getLogger(__name__)
 
 
 class OpenIntents(Protocol):
@@ -116,14 +118,14 @@ class Intake:
         order = await to_thread.run_sync(self._order, caller, delivery)
         receipt = await self.pushes.push(order, body)
         if delivery.replaces is not None:
-            await to_thread.run_sync(self._vacuum, delivery.agreement, delivery.dataset)
+            await to_thread.run_sync(self.vacuum, delivery.agreement, delivery.dataset)
         return receipt
 
     def withdraw(self, caller: Caller, agreement: str, dataset: str, extract: str) -> dict[str, Any]:
         """Take an extract of the caller's own out, and remove its rows from the disk; return the signed receipt."""
         reference = self._supplied_ever(caller, agreement, dataset)
         receipt = self.pushes.withdraw(_entry_caller(caller), reference, dataset, extract)
-        self._vacuum(agreement, dataset)
+        self.vacuum(agreement, dataset)
         return receipt
 
     def listed(
@@ -149,10 +151,18 @@ class Intake:
         return _shape(row)
 
     def recover(self) -> None:
-        """Complete what a crash interrupted."""
-        self.pushes.recover(self._schema_of)
+        """Complete what a crash interrupted, and remove the rows that it kept on the disk."""
+        self.pushes.recover(self.schema_of)
+        with self.store.read() as tx:
+            rows = tx.extracts.newest_of_each_dataset()
+        for row in rows:
+            try:
+                self.vacuum(row.agreement.id, row.dataset)
+            except Exception as error:  # noqa: BLE001 - one damaged table must not keep the others from being served
+                _LOG.error("%s in %s could not be vacuumed: %s", row.dataset, row.agreement.id, type(error).__name__)
 
-    def _schema_of(self, row: ExtractRow) -> TableSchema:
+    def schema_of(self, row: ExtractRow) -> TableSchema:
+        """Return the schema with which an extract was pushed, whatever the state of its agreement."""
         with self.store.read() as tx:
             versions = tx.agreements.versions(row.agreement.id)
             version = next(item for item in versions if str(item.version) == row.agreement.version)
@@ -228,7 +238,7 @@ class Intake:
                 )
             )
 
-    def _vacuum(self, agreement: str, dataset: str) -> None:
+    def vacuum(self, agreement: str, dataset: str) -> None:
         """Remove the rows that no answer can need any more; questions already charged keep theirs until answered."""
         with self.store.read() as tx:
             oldest = tx.answers.oldest_pinned(agreement, dataset)

@@ -15,7 +15,7 @@ from schemas.canonical import canonical
 from service.audit.entry import AgreementRef, Caller, format_time
 from service.intake.check import Staged
 from service.intake.expressions import Covers
-from service.intake.ports import LIVE, PENDING, ExtractRow, KeyTaken, PushKey, State
+from service.intake.ports import LIVE, PENDING, RECORDED, ExtractRow, KeyTaken, PushKey, State
 from service.storage.tables import DataVersion, Extract, table
 
 _EXTRACT = table(Extract)
@@ -127,6 +127,31 @@ class ExtractStore:
                 "at": format_time(at),
             },
         )
+
+    def newest_of_each_dataset(self) -> list[ExtractRow]:
+        """Return the newest extract of each dataset that was in it at some time, by agreement and dataset."""
+        column = _EXTRACT.c
+        newest = (
+            select(func.max(column.sequence))
+            .where(column.state.in_(sorted(RECORDED)))
+            .group_by(column.agreement, column.dataset)
+        )
+        query = select(_EXTRACT).where(column.sequence.in_(newest)).order_by(column.agreement, column.dataset)
+        return [_row(item) for item in self._connection.execute(query).mappings()]
+
+    def follow_compaction(self, agreement: str, dataset: str, base: int, compacted: int) -> bool:
+        """Let the newest data version name ``compacted`` if it names ``base``; see ``service.intake.ports``."""
+        if compacted != base + 1:
+            raise RuntimeError("a compacted version is the one right after the version that was compacted")
+        column = _VERSION.c
+        own = (column.agreement == agreement, column.dataset == dataset)
+        newest = select(func.max(column.sequence)).where(*own).scalar_subquery()
+        moved = self._connection.execute(
+            update(_VERSION)
+            .where(*own, column.sequence == newest, column.lake_version == base)
+            .values(lake_version=compacted)
+        )
+        return moved.rowcount == 1
 
     def _one(self, *conditions: Any) -> ExtractRow | None:
         found = self._connection.execute(select(_EXTRACT).where(*conditions)).mappings().first()

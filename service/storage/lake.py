@@ -4,16 +4,26 @@ An extract is one Parquet file, ``root/<agreement>/<dataset>/<extract>.parquet``
 committing, replacing and withdrawing change the table's log alone, in one transaction each. Every commit marks
 what it added and removed as Delta's application transactions, with its own version, so a repeated commit is
 recognised. Old versions stay readable until ``vacuum`` removes the files that only they refer to.
+
+``compact`` merges the files of a version into one (``service.storage.compacted``) and commits it in their place. The
+version after holds the same rows. An extract inside a compacted file is withdrawn or replaced by writing the file
+again without its rows, and the old one is removed by the same commit.
+
+The marks, by application id; no extract's id has a slash:
+
+    <file>           the version that added it, an extract or a compacted file
+    <extract>/removed  the version that took an extract out of the dataset
+    <file>/left      the version that put a compacted file, or none, in this file's place
+    <version>/compacted  the version that holds the rows of that one, compacted
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,17 +33,23 @@ from deltalake.schema import PrimitiveType
 from deltalake.transaction import AddAction, RemoveAction
 
 from schemas.table_schema import TableSchema
-from service.errors import Conflict
+from service.errors import Conflict, EngineFailed
 from service.intake.check import Staged
+from service.intake.engine import Limits
 from service.intake.ports import StagedFileLost, Stray
 from service.layout import stored_columns
+from service.storage.compacted import Compacted, extracts_in, made_from, merge, new_name, sync, without
 
 PARTITION = "extract"
 _SUFFIX = ".parquet"
 _LOG = "_delta_log"
 _ATTEMPTS = 20
+_LEAST = 2
+"""Fewer files are not merged."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _TYPES = {"BIGINT": "long", "INTEGER": "integer", "BOOLEAN": "boolean", "DATE": "date", "VARCHAR": "string"}
+
+_LIMITS = Limits()
 
 Fault = Callable[[str], None]
 
@@ -45,14 +61,18 @@ def _no_fault(_: str) -> None:
 class Lake:
     """Tables under one folder of the local file system."""
 
-    def __init__(self, root: Path, fault: Fault = _no_fault) -> None:
+    def __init__(self, root: Path, spill: Path, limits: Limits = _LIMITS, fault: Fault = _no_fault) -> None:
         """Keep the folder.
 
         Args:
             root: Exists, is private to the broker.
+            spill: A private folder outside the root, for what does not fit into memory while files are rewritten.
+            limits: Memory and threads for that.
             fault: Called with the name of each step that a crash could follow.
         """
         self._root = root.resolve()
+        self._spill = spill
+        self._limits = limits
         self._fault = fault
         self._lock = threading.Lock()
 
@@ -60,15 +80,15 @@ class Lake:
         """Return where a new extract is to be staged, and make its folder.
 
         Raises:
-            RuntimeError: there is such an extract already; staging would overwrite it.
+            RuntimeError: there is such an extract already, or a compacted file could have its name.
         """
         path = self._path(agreement, dataset, extract)
-        if path.exists():
-            raise RuntimeError("an extract's id is used once")
+        if path.exists() or made_from(extract) is not None:
+            raise RuntimeError("an extract's id is used once, and is none of a compacted file")
         for folder in (path.parent.parent, path.parent):
             if not folder.exists():
                 folder.mkdir(mode=0o700, exist_ok=True)
-                _sync(folder.parent)
+                sync(folder.parent)
         return path
 
     def commit(
@@ -88,6 +108,7 @@ class Lake:
         Raises:
             StagedFileLost: the staged file is gone or has another size than when it was checked.
             Conflict: ``schema_changed`` where the table's columns differ from the schema's.
+            EngineFailed: the compacted file that holds the replaced extract cannot be rewritten; nothing was changed.
         """
         path = self._path(agreement, dataset, extract)
         folder = path.parent
@@ -117,7 +138,7 @@ class Lake:
             if replaces is not None:
                 _slug(replaces)
             self._fault("lake-before-commit")
-            version = _transact(table, folder, added=added, removed=replaces)
+            version = self._transact(table, folder, added=added, removed=replaces)
             self._fault("lake-after-commit")
             return version
 
@@ -126,6 +147,9 @@ class Lake:
 
         Returns:
             The first version without it; the same when repeated.
+
+        Raises:
+            EngineFailed: the compacted file that holds it cannot be rewritten; nothing was changed.
         """
         path = self._path(agreement, dataset, extract)
         with self._lock:
@@ -136,7 +160,7 @@ class Lake:
             if done is not None:
                 return done
             self._fault("lake-before-withdrawal")
-            version = _transact(table, path.parent, removed=extract)
+            version = self._transact(table, path.parent, removed=extract)
             self._fault("lake-after-withdrawal")
             return version
 
@@ -149,18 +173,86 @@ class Lake:
     def files(self, agreement: str, dataset: str, version: int) -> list[str]:
         """Return the absolute paths of the Parquet files at a version; none where there is no table.
 
-        The files hold ``service.layout``'s columns only.
+        The files hold ``service.layout``'s columns; compacted ones one more, which readers do not name. Where a
+        version was compacted and its own files are gone, these are the files of the compacted version, which hold the
+        same rows.
         """
         folder = self._folder(agreement, dataset)
         if version < 0 or not DeltaTable.is_deltatable(str(folder)):
             return []
         table = DeltaTable(str(folder), version=version)
-        return sorted(str(folder / name) for name in _names(table))
+        paths = sorted(folder / name for name in _names(table))
+        if not all(path.exists() for path in paths):
+            same = DeltaTable(str(folder)).transaction_version(_compaction(version))
+            if same is not None:
+                return self.files(agreement, dataset, same)
+        return [str(path) for path in paths]
+
+    def compact(self, agreement: str, dataset: str, schema: TableSchema, base: int) -> int | None:
+        """Merge the files of the table's newest version into one, so that the next version holds the same rows.
+
+        It is one commit, tried once: whoever pushes or withdraws meanwhile is before us, and the work is thrown away.
+        Nobody waits while the rows are written.
+
+        Args:
+            agreement: The agreement.
+            dataset: The dataset.
+            schema: Its schema.
+            base: The version to compact, which is the newest that anyone may read.
+
+        Returns:
+            The version that holds the same rows as ``base``, compacted, always ``base + 1``; the same when repeated.
+            None where there is nothing to merge, or where ``base`` is not the table's newest version.
+
+        Raises:
+            EngineFailed: the rows could not be rewritten; nothing was changed.
+        """
+        folder = self._folder(agreement, dataset)
+        table = _open(folder)
+        if table is None or base < 0:
+            return None
+        done = table.transaction_version(_compaction(base))
+        if done is not None:
+            return done
+        sources = [folder / name for name in sorted(_names(table))]
+        if table.version() != base or len(sources) < _LEAST:
+            return None
+        target = folder / f"{new_name(base)}{_SUFFIX}"
+        try:
+            made = self._merged(folder, sources, schema, target, base)
+            return None if made is None else self._commit_compacted(table, sources, made, base)
+        finally:
+            _discard(folder, target)
+
+    def _merged(
+        self, folder: Path, sources: list[Path], schema: TableSchema, target: Path, base: int
+    ) -> Compacted | None:
+        try:
+            made = merge(sources, schema, target, self._spill, self._limits)
+        except EngineFailed:
+            if DeltaTable(str(folder)).version() != base:
+                return None  # a file that was replaced meanwhile may be gone already
+            raise
+        self._fault("lake-compacted")
+        return made
+
+    def _commit_compacted(self, table: DeltaTable, sources: list[Path], made: Compacted, base: int) -> int | None:
+        folder = made.path.parent
+        removed = [_removed(path.stem, data_change=False) for path in sources]
+        apps = [made.path.stem, _compaction(base), *(_left(path.stem) for path in sources)]
+        with self._lock:
+            try:
+                _commit(table, folder, [_added(made, data_change=False), *removed], apps)
+            except CommitFailedError:
+                return None
+        self._fault("lake-compaction-committed")
+        return base + 1
 
     def vacuum(self, agreement: str, dataset: str, keep_versions_from: int) -> int:
         """Remove the files that no version from this one on refers to; earlier versions become unreadable.
 
-        Files that are staged and not yet committed are left alone.
+        Files that are staged and not yet committed are left alone, but for compacted ones that never can be: they may
+        hold rows that were withdrawn since.
 
         Returns:
             How many files were removed.
@@ -172,15 +264,15 @@ class Lake:
                 return 0
             gone = 0
             for path in folder.glob(f"*{_SUFFIX}"):
-                removed = table.transaction_version(_removal(path.stem))
-                if removed is not None and removed <= keep_versions_from:
-                    path.unlink()
+                left = _left_at(table, path.stem)
+                if (left is not None and left <= keep_versions_from) or _overtaken(table, path.stem):
+                    path.unlink(missing_ok=True)
                     gone += 1
-            _sync(folder)
+            sync(folder)
             return gone
 
     def discard_staged(self, agreement: str, dataset: str, extract: str) -> None:
-        """Remove the file of an extract that was never committed."""
+        """Remove the file of an extract, or a compacted file, that was never committed."""
         path = self._path(agreement, dataset, extract)
         with self._lock:
             table = _open(path.parent)
@@ -189,7 +281,7 @@ class Lake:
             path.unlink(missing_ok=True)
 
     def strays(self) -> Iterator[Stray]:
-        """Find files that were staged and never committed."""
+        """Find files that were staged, or compacted, and never committed."""
         for folder in sorted(self._root.glob("*/*")):
             table = _open(folder)
             for path in sorted(folder.glob(f"*{_SUFFIX}")):
@@ -203,7 +295,54 @@ class Lake:
             folder = self._root / _slug(agreement)
             if folder.exists():
                 shutil.rmtree(folder)
-                _sync(self._root)
+                sync(self._root)
+
+    def _transact(
+        self, table: DeltaTable, folder: Path, *, added: AddAction | None = None, removed: str | None = None
+    ) -> int:
+        """Add and remove an extract in one commit and bring it to disk; a lost race is run again on the newer state.
+
+        Returns:
+            The version of the commit, or of an earlier one that did the same.
+        """
+        mark = _removal(removed or "") if added is None else Path(added.path).stem
+        for _ in range(_ATTEMPTS):
+            done = table.transaction_version(mark)
+            if done is not None:
+                return done
+            rewritten = folder / f"{new_name(table.version())}{_SUFFIX}"
+            try:
+                actions, apps = self._removal_of(table, folder, removed, rewritten) if removed else ([], [])
+                actions += [] if added is None else [added]
+                return _commit(table, folder, actions, [mark, *apps])
+            except (CommitFailedError, EngineFailed) as error:
+                read = table.version()
+                table.update_incremental()
+                if isinstance(error, EngineFailed) and table.version() == read:
+                    raise  # otherwise a file that was compacted meanwhile may be gone already
+            finally:
+                _discard(folder, rewritten)
+        raise Conflict("the dataset is being changed by others: try again", code="in_progress")
+
+    def _removal_of(
+        self, table: DeltaTable, folder: Path, extract: str, rewritten: Path
+    ) -> tuple[list[AddAction | RemoveAction], list[str]]:
+        """Return what takes an extract's rows out of the table, and the marks of it; nothing where it has none there.
+
+        Where they lie in a compacted file, the rest of that file is written anew first.
+        """
+        names = _names(table)
+        if f"{extract}{_SUFFIX}" in names:
+            return [_removed(extract)], [_removal(extract)]
+        for holder in (folder / name for name in names if made_from(Path(name).stem) is not None):
+            if extract in extracts_in(holder):
+                made = without(holder, extract, rewritten, self._spill, self._limits)
+                self._fault("lake-rewritten")
+                marks = [_removal(extract), _left(holder.stem)]
+                if made is None:
+                    return [_removed(holder.stem)], marks
+                return [_removed(holder.stem), _added(made)], [*marks, rewritten.stem]
+        return [], []
 
     def _folder(self, agreement: str, dataset: str) -> Path:
         return self._root / _slug(agreement) / _slug(dataset)
@@ -250,52 +389,79 @@ def _removal(extract: str) -> str:
     return f"{extract}/removed"
 
 
+def _left(stem: str) -> str:
+    """Return the application id that marks that a file left the table while other rows of it stayed, or were merged."""
+    return f"{stem}/left"
+
+
+def _compaction(version: int) -> str:
+    """Return the application id that marks the version that holds the rows of this one, compacted."""
+    return f"{version}/compacted"
+
+
+def _left_at(table: DeltaTable, stem: str) -> int | None:
+    """Return the version that took a file out of the table.
+
+    An extract that was merged, and withdrawn afterwards, left with the merging: its removal was from another file.
+    """
+    left = table.transaction_version(_left(stem))
+    return table.transaction_version(_removal(stem)) if left is None else left
+
+
+def _overtaken(table: DeltaTable, stem: str) -> bool:
+    """Tell whether a compacted file was not committed and never will be: it could only be the next version."""
+    base = made_from(stem)
+    return base is not None and base < table.version() and table.transaction_version(stem) is None
+
+
+def _discard(folder: Path, target: Path) -> None:
+    """Remove a compacted file unless it was committed, which alone the table's log can tell."""
+    if target.exists() and DeltaTable(str(folder)).transaction_version(target.stem) is None:
+        target.unlink(missing_ok=True)
+
+
 def _names(table: DeltaTable) -> list[str]:
     return [Path(uri).name for uri in table.file_uris()]
 
 
-def _transact(table: DeltaTable, folder: Path, *, added: AddAction | None = None, removed: str | None = None) -> int:
-    """Add and remove an extract in one commit and bring it to disk; a lost race is run again on the newer state.
+def _commit(table: DeltaTable, folder: Path, actions: list[AddAction | RemoveAction], apps: Iterable[str]) -> int:
+    """Commit at the version after the one that was read, with marks of that version, and bring it to disk.
 
-    Delta is told not to retry by itself: then a commit lands at the version after the one that was read, or fails.
-
-    Returns:
-        The version of the commit, or of an earlier one that did the same.
+    Raises:
+        CommitFailedError: another commit has that version. Delta is told not to retry by itself.
     """
-    mark = _removal(removed or "") if added is None else Path(added.path).stem
-    for _ in range(_ATTEMPTS):
-        done = table.transaction_version(mark)
-        if done is not None:
-            return done
-        version = table.version() + 1
-        actions: list[AddAction | RemoveAction] = [] if added is None else [added]
-        marks = [Transaction(mark, version)]
-        if removed is not None and f"{removed}{_SUFFIX}" in _names(table):
-            actions.append(_removed(removed))
-            marks = [Transaction(app, version) for app in {mark, _removal(removed)}]
-        try:
-            table.create_write_transaction(
-                actions,
-                mode="append",
-                schema=table.schema(),
-                partition_by=[PARTITION],
-                commit_properties=CommitProperties(max_commit_retries=0, app_transactions=marks),
-                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
-            )
-        except CommitFailedError:
-            table.update_incremental()
-            continue
-        _sync_log(folder, version)
-        return version
-    raise Conflict("the dataset is being changed by others: try again", code="in_progress")
+    version = table.version() + 1
+    table.create_write_transaction(
+        actions,
+        mode="append",
+        schema=table.schema(),
+        partition_by=[PARTITION],
+        commit_properties=CommitProperties(
+            max_commit_retries=0, app_transactions=[Transaction(app, version) for app in dict.fromkeys(apps)]
+        ),
+        post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+    )
+    _sync_log(folder, version)
+    return version
 
 
-def _removed(extract: str) -> RemoveAction:
+def _added(made: Compacted, *, data_change: bool = True) -> AddAction:
+    return AddAction(
+        path=made.path.name,
+        size=made.bytes,
+        partition_values={PARTITION: made.path.stem},
+        modification_time=_milliseconds(),
+        data_change=data_change,
+        stats=json.dumps({"numRecords": made.rows}),
+    )
+
+
+def _removed(stem: str, *, data_change: bool = True) -> RemoveAction:
     return RemoveAction(
-        f"{extract}{_SUFFIX}",
-        data_change=True,
+        f"{stem}{_SUFFIX}",
+        data_change=data_change,
         deletion_timestamp=_milliseconds(),
-        partition_values={PARTITION: extract},
+        partition_values={PARTITION: stem},
     )
 
 
@@ -304,13 +470,5 @@ def _milliseconds() -> int:
 
 
 def _sync_log(folder: Path, version: int) -> None:
-    _sync(folder / _LOG / f"{version:020}.json")
-    _sync(folder / _LOG)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(folder / _LOG / f"{version:020}.json")
+    sync(folder / _LOG)

@@ -147,6 +147,14 @@ def test_three_agencies_start_from_nothing(shell):
     (folder / "question.json").write_text(json.dumps(QUESTION | {"spend": {"share": "0.9"}}))
     assert "over_request_cap" in shell.client("as-opcc", "ask", "question.json", expect=3)
 
+    more = ("--idempotency-key", "more")
+    shell.client("as-police", "push", "police-violence", "police-violence.csv", *days, *more)
+    said = shell.run("compact", "--agreement", "cardiff-model")
+    assert said == "cardiff-model ed-assaults: files 1 -> 1\ncardiff-model police-violence: files 2 -> 1\n"
+    assert "not_found" in shell.run("compact", "--dataset", "nothing", expect=3)
+    (folder / "question.json").write_text(json.dumps(QUESTION))
+    assert "E06000023" in shell.client("as-opcc", "ask", "question.json")
+
     vkey = httpx.get(f"{issuer}/v1/keys").json()["log"]["verifier_key"]
     checkpoint = httpx.get(f"{issuer}/v1/audit/checkpoint").text
     (folder / "checkpoint.txt").write_text(checkpoint)

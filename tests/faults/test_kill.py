@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx
 import pytest
 
 from connectors.synth import World, write_csv
+from service.intake.means import COMPACTION_STEPS
 from tests.support.postgres import binaries, fresh_database, postgres
 from tests.support.server import Process, Served, count_request, schema, start_process
 
@@ -211,3 +214,47 @@ def test_processes_that_start_at_once_and_retries_elsewhere_are_one_release_and_
         started = [start.result().served for start in starts]
     assert ask_at_once([other, *started], "raced") == {answer}
     assert kinds_of(other) == (1, 1)
+
+
+def test_a_start_after_a_killed_withdrawal_removes_its_rows_from_the_disk(tmp_path, extract, processes):
+    served = restart(processes, tmp_path)
+    receipt = served.push("as-police", "police-violence", extract).json()
+    served = restart(processes, tmp_path, crash_at="withdrawal-recorded")
+    lake = served.state / "broker" / "lake"
+    with pytest.raises(httpx.TransportError), served.http("as-police", "supplier") as http:
+        http.delete(f"{served.agreement}/datasets/police-violence/extracts/{receipt['extract']}")
+    assert processes[-1].process.wait(20) == -9
+    assert len(list(lake.rglob("police-violence/*.parquet"))) == 1
+    restart(processes, tmp_path)
+    assert not list(lake.rglob("police-violence/*.parquet"))
+
+
+@pytest.mark.parametrize("step", COMPACTION_STEPS)
+def test_kill_at_each_step_of_a_compaction_loses_no_row_and_changes_no_name(
+    tmp_path, extract, processes, monkeypatch, step
+):
+    header, *lines = extract.splitlines(keepends=True)
+    parts = [b"".join([header, *lines[part::3]]) for part in range(3)]
+    monkeypatch.setenv("COMPACT_FILES", "0")
+    served = restart(processes, tmp_path)
+    for part in (0, 1):
+        assert served.push("as-police", "police-violence", parts[part], f"part-{part}").status_code == 201
+    monkeypatch.setenv("COMPACT_FILES", "2")
+    served = restart(processes, tmp_path, crash_at=step)
+    assert served.push("as-police", "police-violence", parts[2], "part-2").status_code == 201, "the receipt comes first"
+    assert processes[-1].process.wait(20) == -9
+
+    served = restart(processes, tmp_path)
+    before = served.ask(count_request(), "before").json()
+    assert served.push("as-police", "police-violence", parts[2], "part-2").status_code == 201
+    folder = served.state / "broker" / "lake" / served.clients["agreement"]["id"] / "police-violence"
+    deadline = time.monotonic() + 20
+    while len(list(folder.glob("*.parquet"))) > 1:
+        assert time.monotonic() < deadline, "the next push, though a repeated one, completes the compaction"
+        time.sleep(0.05)
+    after = served.ask(count_request(), "after").json()
+    assert after["repeat"] is True
+    assert (after["rows"], after["data_version"]) == (before["rows"], before["data_version"])
+    with duckdb.connect() as connection:
+        found = connection.execute("SELECT count(*) FROM read_parquet(?)", [str(folder / "*.parquet")]).fetchone()
+    assert found == (2000,)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from service.storage.duckdb_engine import DuckDBEngine
+from tests.property.stored import Stored
 from tests.spec.harness import Lake
 
 
@@ -20,3 +21,8 @@ def engine(lake, tmp_path_factory) -> Iterator[DuckDBEngine]:
     made = DuckDBEngine(lake.root, "1GB", 2, tmp_path_factory.mktemp("spill"))
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def compactable(lake, tmp_path_factory) -> Stored:
+    return Stored(lake.root, tmp_path_factory.mktemp("compaction-spill"))

@@ -17,6 +17,7 @@ from service.policy.plan import LinkPlan, Measured
 from service.privacy.sensitivity import of_part, parts, query_name
 from tests.property import reference
 from tests.property.questions import databases, questions
+from tests.property.stored import compacted_layouts, is_compacted, layouts, plain
 from tests.spec.harness import AREAS, MONTHS, SCHEMAS, question
 
 ROW = {"unlinked": False, "occurred": date(2026, 4, 1), "area": "north", "age": None, "harm": None, "knife": False}
@@ -65,6 +66,32 @@ def test_duckdb_equals_the_reference_whatever_the_files_and_their_order(engine, 
     assert engine.totals(plan, stored(lake, database)) == expected
     shuffled = {name: random.sample(rows, len(rows)) for name, rows in database.items()}
     assert engine.totals(plan, stored(lake, shuffled, files)) == expected
+
+
+@settings(max_examples=50)
+@given(databases(), questions(), st.tuples(compacted_layouts, layouts, layouts), st.data())
+def test_removing_a_person_leaves_the_others_bit_identical_before_and_after_compaction(
+    engine, compactable, database, plan, stored_as, data
+):
+    """Each of the three databases is stored in a way of its own, so none leans on another's files."""
+    everyone = compactable.tables(database, stored_as[0])
+    assert all(is_compacted(table) for table in everyone.values())
+    found = engine.totals(plan, everyone)
+    assert found == engine.totals(plan, compactable.tables(database, plain))
+    if persons(database):
+        person = data.draw(st.sampled_from(persons(database)))
+        others = engine.totals(plan, compactable.tables(without(database, person), stored_as[1]))
+        own = engine.totals(plan, compactable.tables(alone(database, person), stored_as[2]))
+        assert minus(found, others) == own
+
+
+@settings(max_examples=100)
+@given(databases(), questions(), layouts, st.randoms(use_true_random=False))
+def test_duckdb_equals_the_reference_compacted_or_not(engine, compactable, database, plan, layout, random):
+    """Compacted, partly compacted, compacted twice, with an extract withdrawn out of the compacted file."""
+    shuffled = {name: random.sample(rows, len(rows)) for name, rows in database.items()}
+    expected = reference.totals(plan, database, SCHEMAS)
+    assert engine.totals(plan, compactable.tables(shuffled, layout)) == expected
 
 
 @settings(max_examples=500)

@@ -1,7 +1,8 @@
 """``concordat dev`` that stops at a step: it kills itself at ``CRASH_AT``, or waits at ``HOLD_AT`` until let go.
 
 Called with an agreement, a state folder, which several processes may share, and a folder of this process alone, where
-it tells its clients once it answers. ``DATABASE`` names a control database other than the embedded one.
+it tells its clients once it answers. ``DATABASE`` names a control database other than the embedded one; it compacts
+datasets above ``COMPACT_FILES`` files.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ def main() -> None:
             while not (own / GO).exists():
                 time.sleep(0.01)
 
+    most_files = int(os.environ.get("COMPACT_FILES", "64"))
+
     def build(settings: Settings) -> Broker:
-        return composition.build(replace(settings, database_url=database), fault=fault)
+        return composition.build(replace(settings, database_url=database, compact_files=most_files), fault=fault)
 
     listening = listen("127.0.0.1", 0)
     base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"

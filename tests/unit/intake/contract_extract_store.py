@@ -156,3 +156,49 @@ class ExtractStoreContract:
             second = transaction.extracts.listed(A, D, PARTY, 9, first[-1].id)
         assert [one.id for one in first] == ["x-5", "x-4"]
         assert [one.id for one in second] == ["x-2", "x-1"]
+
+    def test_the_newest_extract_of_each_dataset_that_was_ever_in_it_is_found(self, store: Store) -> None:
+        states = list(State)
+        self.add(store, *(row(number) for number in range(len(states))))
+        self.add(
+            store,
+            row(89, dataset="lost"),
+            row(90, dataset="gone"),
+            row(91, dataset="others"),
+            row(92, agreement=AgreementRef("a", "1", "d")),
+        )
+        for number, state in enumerate(states):
+            self.move(store, f"x-{number}", State.STAGED, state)
+        self.move(store, "x-89", State.STAGED, State.ABORTED)
+        self.move(store, "x-90", State.STAGED, State.WITHDRAWN)
+        self.move(store, "x-91", State.STAGED, State.COMMITTED)
+        self.move(store, "x-92", State.STAGED, State.WITHDRAWING)
+        with store.read() as transaction:
+            found = [one.id for one in transaction.extracts.newest_of_each_dataset()]
+        assert found == ["x-92", "x-90", f"x-{states.index(State.WITHDRAWN)}", "x-91"]
+
+    def test_the_newest_data_version_follows_the_compaction_of_what_it_names(self, store: Store) -> None:
+        def follow(base: int, dataset: str = D) -> bool:
+            with store.write() as transaction:
+                return transaction.extracts.follow_compaction(A, dataset, base, base + 1)
+
+        assert not follow(3)
+        with store.write() as transaction:
+            for lake_version in (3, 5):
+                transaction.extracts.move_data_version(A, D, lake_version, RECEIVED)
+            transaction.extracts.move_data_version(A, "others", 3, RECEIVED)
+        assert not follow(3), "an older data version stays as it is"
+        assert not follow(4)
+        assert follow(5)
+        assert not follow(5)
+        assert follow(6)
+        assert follow(3, "others")
+
+    def test_a_data_version_never_moves_over_a_version_that_could_hold_other_rows(self, store: Store) -> None:
+        with store.write() as transaction:
+            transaction.extracts.move_data_version(A, D, 3, RECEIVED)
+        for compacted in (2, 3, 5):
+            with pytest.raises(RuntimeError), store.write() as transaction:
+                transaction.extracts.follow_compaction(A, D, 3, compacted)
+        with store.write() as transaction:
+            assert transaction.extracts.follow_compaction(A, D, 3, 4)

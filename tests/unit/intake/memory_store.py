@@ -12,7 +12,7 @@ from typing import Any
 
 from service.audit.entry import Entry
 from service.audit.ports import SearchTerms, StoredEntry
-from service.intake.ports import LIVE, PENDING, ExtractRow, KeyTaken, State
+from service.intake.ports import LIVE, PENDING, RECORDED, ExtractRow, KeyTaken, State
 
 
 @dataclass
@@ -75,6 +75,19 @@ class MemoryExtracts:
     def move_data_version(self, agreement: str, dataset: str, lake_version: int, at: datetime) -> None:
         now = max((one[2] for one in self.versions if one[:2] == (agreement, dataset)), default=-1)
         self.versions.append((agreement, dataset, max(now, lake_version)))
+
+    def newest_of_each_dataset(self) -> list[ExtractRow]:
+        newest = {(row.agreement.id, row.dataset): row for row in self.rows.values() if row.state in RECORDED}
+        return [newest[key] for key in sorted(newest)]
+
+    def follow_compaction(self, agreement: str, dataset: str, base: int, compacted: int) -> bool:
+        if compacted != base + 1:
+            raise RuntimeError("there is a version between")
+        places = [place for place, one in enumerate(self.versions) if one[:2] == (agreement, dataset)]
+        if not places or self.versions[places[-1]][2] != base:
+            return False
+        self.versions[places[-1]] = (agreement, dataset, compacted)
+        return True
 
 
 @dataclass

@@ -15,6 +15,7 @@ import anyio
 from schemas import identifiers
 from schemas.table_schema import TableSchema
 from service.audit.entry import AgreementRef, Caller
+from service.intake.compaction import Compaction, Outcome
 from service.intake.engine import Limits
 from service.intake.means import Means, no_fault
 from service.intake.media import CSV
@@ -40,7 +41,8 @@ class Desk:
             (folder / name).mkdir(exist_ok=True)
         self.folder = folder
         self.store = store
-        self.lake = Lake(folder / "lake", fault)
+        self.fault = fault
+        self.lake = Lake(folder / "lake", folder / "spool", Limits(memory_mb=64), fault)
         self.now = NOON
         self.pushes = Pushes(
             Means(
@@ -72,11 +74,28 @@ class Desk:
     def push(self, rows: int = 1, key: str = "key-1", body: bytes | None = None, **more: Any) -> dict[str, Any]:
         return anyio.run(self.pushes.push, self.order(key, **more), pieces(body or good(rows)))
 
-    def withdraw(self, extract: str, caller: Caller = POLICE) -> dict[str, Any]:
-        return self.pushes.withdraw(caller, AGREEMENT, D, extract)
+    def withdraw(self, extract: str, caller: Caller = POLICE, dataset: str = D) -> dict[str, Any]:
+        return self.pushes.withdraw(caller, AGREEMENT, dataset, extract)
 
     def recover(self) -> None:
         self.pushes.recover(schema_of)
+
+    def vacuum(self, agreement: str, dataset: str) -> None:
+        with self.control.read() as transaction:
+            oldest = transaction.answers.oldest_pinned(agreement, dataset)
+        self.lake.vacuum(agreement, dataset, oldest)
+
+    def compaction(self, most_files: int = 64) -> Compaction:
+        return Compaction(self.control, self.lake, schema_of, self.vacuum, most_files, self.fault)
+
+    def compact(self) -> list[Outcome]:
+        return self.compaction().run()
+
+    @property
+    def control(self) -> ControlDatabase:
+        """The real store, which alone has data versions to read."""
+        assert isinstance(self.store, ControlDatabase)
+        return self.store
 
     def row(self, extract: str) -> ExtractRow:
         with self.store.read() as transaction:
@@ -106,7 +125,7 @@ def schema_of(_: ExtractRow) -> TableSchema:
 
 
 def main() -> None:
-    """Push or withdraw in a process of its own, which kills itself at a step."""
+    """Push, withdraw or compact in a process of its own, which kills itself at a step."""
     folder, step, action, key, rows, extract = sys.argv[1:]
 
     def fault(name: str) -> None:
@@ -116,6 +135,8 @@ def main() -> None:
     desk = Desk(Path(folder), control_database(Path(folder)), fault)
     if action == "push":
         desk.push(int(rows), key, replaces=extract or None)
+    elif action == "compact":
+        desk.compact()
     else:
         desk.withdraw(extract)
 

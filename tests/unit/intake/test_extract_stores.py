@@ -31,3 +31,17 @@ class TestControlDatabase(ExtractStoreContract):
                 found.append(transaction.answers.data_version(A, D))
         assert [one.lake for one in found] == [3, 5, 5, 5, 6]
         assert len({one.name for one in found}) == 5
+
+    def test_a_data_version_keeps_its_name_when_its_rows_are_compacted(self, tmp_path: Path) -> None:
+        store = control_database(tmp_path)
+        found = []
+        for _ in range(2):
+            with store.write() as transaction:
+                transaction.extracts.move_data_version(A, D, 3, RECEIVED)
+            with store.read() as transaction:
+                found.append(transaction.answers.data_version(A, D))
+        with store.write() as transaction:
+            assert transaction.extracts.follow_compaction(A, D, 3, 4)
+        with store.read() as transaction:
+            after = transaction.answers.data_version(A, D)
+        assert (after.name, after.lake) == (found[-1].name, 4)

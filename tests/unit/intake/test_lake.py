@@ -48,8 +48,9 @@ def rows_at(lake: Lake, version: int) -> int:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    (tmp_path / "lake").mkdir()
-    return Lake(tmp_path / "lake")
+    for name in ("lake", "spill"):
+        (tmp_path / name).mkdir()
+    return Lake(tmp_path / "lake", tmp_path / "spill", Limits(memory_mb=64))
 
 
 def test_a_dataset_that_was_never_pushed_has_no_files(lake: Lake) -> None:
@@ -83,7 +84,7 @@ def test_a_repeated_commit_is_recognised(lake: Lake, tmp_path: Path) -> None:
     for number in range(2, 40):
         commit(lake, f"x-{number}", 1, tmp_path)
     assert lake.commit(A, D, "x-1", staged, PERSON_SCHEMA) == first
-    assert Lake(tmp_path / "lake").commit(A, D, "x-1", staged, PERSON_SCHEMA) == first
+    assert Lake(tmp_path / "lake", tmp_path / "spill").commit(A, D, "x-1", staged, PERSON_SCHEMA) == first
     assert rows_at(lake, lake.commit(A, D, "x-39", staged, PERSON_SCHEMA)) == 39
 
 
@@ -95,7 +96,7 @@ def test_a_commit_is_recognised_across_checkpoints(lake: Lake, tmp_path: Path) -
         path.write_bytes(staged.path.read_bytes())
         lake.commit(A, D, f"x-{number}", replace(staged, path=path), PERSON_SCHEMA, f"x-{number - 1}")
     assert list((tmp_path / "lake" / A / D / "_delta_log").glob("*.checkpoint.parquet"))
-    fresh = Lake(tmp_path / "lake")
+    fresh = Lake(tmp_path / "lake", tmp_path / "spill")
     assert fresh.commit(A, D, "x-0", staged, PERSON_SCHEMA) == first
     assert fresh.withdraw(A, D, "x-0") == first + 1
     assert [rows_at(fresh, version) for version in (first, first + 60, first + 119)] == [1, 1, 1]
@@ -225,7 +226,7 @@ root, point, action, extract, replaces, size, rows = sys.argv[1:]
 def fault(name):
     if name == point:
         os.kill(os.getpid(), signal.SIGKILL)
-lake = Lake(Path(root), fault)
+lake = Lake(Path(root), Path(root).parent / "spill", fault=fault)
 if action == "withdraw":
     lake.withdraw("agreement-1", "incidents", extract)
 else:
@@ -277,7 +278,7 @@ def test_a_withdrawal_killed_at_any_step_is_all_or_nothing(lake: Lake, tmp_path:
 
 
 def _race(root: Path, staged: list[tuple[str, Staged]], start: object) -> None:
-    lake = Lake(root)
+    lake = Lake(root, root.parent / "spill")
     start.wait()  # type: ignore[attr-defined]
     for extract, one in staged:
         lake.commit(A, D, extract, one, PERSON_SCHEMA)
