@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 from anyio import to_thread
@@ -23,6 +24,7 @@ from service.identity.caller import Caller, Role
 from service.intake.expressions import Covers
 from service.intake.ports import ExtractRow, ExtractStore
 from service.intake.push import Order, Pushes
+from service.policy.withdrawal import SUPPLIER_WITHDRAWN
 
 _AHEAD = timedelta(days=366)
 
@@ -183,6 +185,7 @@ class Intake:
             replaces=delivery.replaces,
             content_digest=delivery.content_digest,
             content_encoding=delivery.content_encoding,
+            still_allowed=partial(self._supplied, caller, delivery.agreement, delivery.dataset),
         )
 
     def _supplied(self, caller: Caller, agreement: str, dataset: str) -> Current:
@@ -195,6 +198,8 @@ class Intake:
             raise Forbidden(
                 f"your party does not supply {dataset}" if entry else "no such dataset", code="not_a_supplier"
             )
+        if caller.party in found.row.withdrawn:
+            raise Forbidden("your party has withdrawn from the agreement", code=SUPPLIER_WITHDRAWN)
         return found
 
     def _supplied_ever(self, caller: Caller, agreement: str, dataset: str) -> AgreementRef:

@@ -14,6 +14,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +32,8 @@ from service.layout import stored_columns
 PARTITION = "extract"
 _SUFFIX = ".parquet"
 _LOG = "_delta_log"
+_GRAVES = Path(".purged", "tables")
+"""Where purged folders are put aside; no slug is its name, and it is a level deeper than any table."""
 _ATTEMPTS = 20
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _TYPES = {"BIGINT": "long", "INTEGER": "integer", "BOOLEAN": "boolean", "DATE": "date", "VARCHAR": "string"}
@@ -198,12 +201,32 @@ class Lake:
                     yield Stray(folder.parent.name, folder.name, path.stem, modified)
 
     def purge(self, agreement: str) -> None:
-        """Remove everything of an agreement."""
+        """Remove everything of an agreement; the same when repeated, by whomever."""
+        self._purge(self._root / _slug(agreement), agreement)
+
+    def purge_dataset(self, agreement: str, dataset: str) -> None:
+        """Remove everything of one dataset; the same when repeated, by whomever."""
+        self._purge(self._folder(agreement, dataset), f"{agreement}.{dataset}")
+
+    def _purge(self, folder: Path, name: str) -> None:
+        """Put a folder aside, at once and whole, then remove it: nobody ever opens a table that is half there."""
+        graves = self._root / _GRAVES
+        grave = graves / name
         with self._lock:
-            folder = self._root / _slug(agreement)
-            if folder.exists():
-                shutil.rmtree(folder)
-                _sync(self._root)
+            while folder.exists() or grave.exists():
+                graves.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with suppress(FileNotFoundError):  # there is none yet, or another process removes it too
+                    shutil.rmtree(grave)
+                self._fault("lake-before-purge")
+                with suppress(FileNotFoundError):  # it was put aside already
+                    folder.rename(grave)
+                self._fault("lake-put-aside")
+            for empty in (graves, graves.parent):
+                with suppress(OSError):  # there is none, or another purge is under way
+                    empty.rmdir()
+            for held in (folder.parent, self._root):
+                if held.exists():
+                    _sync(held)
 
     def _folder(self, agreement: str, dataset: str) -> Path:
         return self._root / _slug(agreement) / _slug(dataset)
