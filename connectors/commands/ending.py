@@ -53,7 +53,8 @@ def terminate(connection: Connection, *, signing_key: SigningKey, json: Json = F
         agreement = connection.agreement_id()
         confirmation = _confirmation(client, agreement, signing_key, termination_payload, TERMINATION_TYPE)
         found = client.terminate(agreement, confirmation)
-    output.result(found, render.plain("ended: nothing is answered or taken any more", "green"), as_json=json)
+    said = f"ended: nothing is answered or taken any more; purged from {found.get('purge_due')}"
+    output.result(found, render.plain(said, "green"), as_json=json)
 
 
 def leave(connection: Connection, *, signing_key: SigningKey, json: Json = False) -> None:

@@ -13,6 +13,7 @@ from schemas.artefacts import Artefact, Library
 from schemas.canonical import canonical, digest
 from schemas.confirmations import TERMINATION_TYPE, termination_payload
 from service.agreements.confirming import check, pinned
+from service.agreements.grace import over
 from service.agreements.ports import (
     EVERYBODY,
     AgreementRow,
@@ -178,7 +179,9 @@ class Registry:
             raise Conflict("your party has not suspended the agreement", code="not_suspended")
         self._log(tx, caller, Kind.RESUMED, version, now, {})
 
-    def terminate(self, tx: Transaction, caller: Caller, agreement_id: str, confirmation: str, now: datetime) -> None:
+    def terminate(
+        self, tx: Transaction, caller: Caller, agreement_id: str, confirmation: str, now: datetime
+    ) -> datetime:
         """End an agreement for good, on a supplier's signed confirmation. Nothing is answered or taken after it.
 
         Args:
@@ -187,6 +190,9 @@ class Registry:
             agreement_id: The agreement.
             confirmation: Detached JWS of the caller's party over ``termination_payload``.
             now: The time.
+
+        Returns:
+            When the grace is over and the records are purged.
 
         Raises:
             Forbidden: no supplier, or ``bad_signature``.
@@ -202,6 +208,7 @@ class Registry:
         tx.agreements.add_termination(agreement_id, row)
         tx.agreements.set_terminated(agreement_id, at)
         self._log(tx, caller, Kind.TERMINATED, version, now, {})
+        return over(document(version.document), now)
 
     def status(self, store: AgreementStore, agreement_id: str, version: int | None, now: datetime) -> dict[str, Any]:
         """Return what a party sees of a version: the document, who has signed, whether it is in force.

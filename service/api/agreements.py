@@ -136,8 +136,8 @@ async def terminate(agreement: str, request: Request, broker: Annotated[Broker, 
 
     def work() -> dict[str, Any]:
         with logged.refusals(broker, caller, "terminate", agreement), broker.store.write() as tx:
-            broker.registry.terminate(tx, caller, agreement, confirmation, broker.clock())
-        return {"agreement": agreement, "standing": "agreement_terminated"}
+            due = broker.registry.terminate(tx, caller, agreement, confirmation, broker.clock())
+        return {"agreement": agreement, "standing": "agreement_terminated", "purge_due": format_time(due)}
 
     return await run_in_threadpool(work)
 
