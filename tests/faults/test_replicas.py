@@ -212,7 +212,7 @@ def test_two_replicas_never_disagree_on_whether_an_agreement_is_in_force(fresh, 
     brokers = [bench.broker, bench.replica()]
     memories = [Memory(), Memory()]
     dice, model = random.Random(seed), Model()  # noqa: S311 - a test's dice
-    told = []
+    told: list[tuple[str, str, Any]] = []
     for _ in range(40):
         act, party, who = dice.choices(ACTS, WEIGHTS)[0], dice.choice(PARTIES), dice.randrange(2)
         with memories[who].here(monkeypatch):

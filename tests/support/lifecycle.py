@@ -44,6 +44,8 @@ class Bench:
     database_url: str = ""
     faults: Callable[[str], None] = no_fault
     brokers: list[Broker] = field(default_factory=list)
+    pushed: dict[str, Any] = field(default_factory=dict)
+    """Receipts of what a fixture has pushed, by dataset."""
 
     @property
     def broker(self) -> Broker:
@@ -160,7 +162,7 @@ class Bench:
 
     def entries(self) -> list[dict[str, Any]]:
         with self.broker.store.read() as tx:
-            found = [tx.log.entry(n) for n in range(tx.log.size())]  # type: ignore[attr-defined]
+            found = [tx.log.entry(n) for n in range(tx.log.size())]
         return [json.loads(item.entry) for item in found if item is not None]
 
     def kinds(self) -> list[str]:

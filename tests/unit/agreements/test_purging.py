@@ -27,8 +27,8 @@ MOMENT = timedelta(milliseconds=1)
 @pytest.fixture
 def bench(tmp_path):
     made = make_bench(tmp_path)
-    made.police = made.push("as-police", "police-violence", small_extract(tmp_path, "police-violence"))
-    made.assaults = made.push("bri-ed", "ed-assaults", small_extract(tmp_path, "ed-assaults", 200))
+    for party, dataset, rows in (("as-police", "police-violence", 300), ("bri-ed", "ed-assaults", 200)):
+        made.pushed[dataset] = made.push(party, dataset, small_extract(tmp_path, dataset, rows))
     yield made
     made.close()
 
@@ -177,12 +177,16 @@ def test_each_supplier_gets_a_signed_receipt_of_its_own_records_alone(bench, tmp
         "party": "as-police",
         "reason": "terminated",
         "datasets": [
-            {"dataset": "police-violence", "extracts": [bench.police["extract"], more["extract"]], "rows": 400}
+            {
+                "dataset": "police-violence",
+                "extracts": [bench.pushed["police-violence"]["extract"], more["extract"]],
+                "rows": 400,
+            }
         ],
         "purged": "2026-12-22T12:00:00.000Z",
     }
     assert receipts["bri-ed"]["datasets"] == [
-        {"dataset": "ed-assaults", "extracts": [bench.assaults["extract"]], "rows": 200}
+        {"dataset": "ed-assaults", "extracts": [bench.pushed["ed-assaults"]["extract"]], "rows": 200}
     ]
     assert receipts["swasft"]["datasets"] == []
     key = public_key(bench.broker.keys["keys"][0])
@@ -222,7 +226,7 @@ def test_after_the_purge_nothing_is_answered_taken_signed_or_computed(bench, tmp
     open_question = bench.pending(OPEN, "open").intent
     computed = bench.broker.asking.compute(open_question)
     ended(bench)
-    ran = []
+    ran: list[str] = []
     bench.faults = ran.append
     for key, request in (("stored", STORED), ("again", STORED), ("open", OPEN)):
         assert code(bench.prepare, request, key) == "agreement_purged"

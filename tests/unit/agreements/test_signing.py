@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_four_signatures_arrive_in_every_order_from_machines_of_their_own(tmp_pa
     world.enrol(*PARTIES)
     values = []
     for number in range(len(ORDERS)):
-        value = world.document(lambda value, number=number: four_party_agreement(value, f"order-{number}"))
+        value = world.document(partial(four_party_agreement, name=f"order-{number}"))
         world.register(value)
         values.append(value)
     for machine in machines.values():
