@@ -161,7 +161,11 @@ class Purges:
             plans.append(Plan(agreement_id, EVERYBODY, "terminated", due))
         if now >= ended(decides):
             plans.append(Plan(agreement_id, EVERYBODY, "expired", over(decides, ended(decides))))
-        for row in tx.agreements.withdrawals(agreement_id):
+        withdrawals = tx.agreements.withdrawals(agreement_id)
+        suppliers = _supplied(tx, agreement_id) if withdrawals else {}
+        for row in withdrawals:
+            if row.party not in suppliers:
+                continue  # it has nothing here
             due = self._due(tx, held, row, withdrawal_payload, WITHDRAWAL_TYPE)
             plans.append(Plan(agreement_id, row.party, "withdrawn", due))
         return plans

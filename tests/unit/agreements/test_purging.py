@@ -308,6 +308,16 @@ def test_a_supplier_that_left_has_its_own_records_purged_and_no_others(bench):
     assert bench.files() == []
 
 
+def test_a_party_that_supplied_nothing_leaves_nothing_to_purge(bench):
+    before = bench.files()
+    bench.now = bench.withdraw("as-opcc")
+    assert run(bench) == []
+    assert bench.files() == before
+    assert code(bench.rescind, "as-opcc") == "grace_over"
+    with bench.broker.store.read() as tx, pytest.raises(NotFound):
+        bench.broker.purges.receipt(tx, bench.caller("as-opcc"), AGREEMENT)
+
+
 def test_another_agreements_records_stay(bench):
     other = bench.broker.settings.lake / "another-agreement" / "police-violence"
     other.mkdir(parents=True)
@@ -329,6 +339,8 @@ def test_an_extract_that_was_staged_and_never_committed_does_not_come_back(bench
         bench.push("as-police", "police-violence", small_extract(tmp_path, "police-violence", 50, 3), "crashed")
     bench.faults = lambda _: None
     ended(bench)
+    with bench.broker.store.read() as tx:
+        assert tx.extracts.live_rows(AGREEMENT, "police-violence") == 0
     bench.broker.intake.recover()
     assert bench.files() == []
     assert [item["rows"] for item in bench.receipt("as-police")["datasets"]] == [300]
