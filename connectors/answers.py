@@ -10,9 +10,12 @@ from typing import Any
 from connectors.errors import UnverifiedError
 from connectors.follow import LogFollower, Proof
 from connectors.trust import BrokerKeys
+from schemas.canonical import digest_of
 
 RELEASE_TYPE = "concordat-release+jws"
 RECEIPT_TYPE = "concordat-receipt+jws"
+SIGNATURE_RECEIPT_TYPE = "concordat-signature-receipt+jws"
+PURGE_RECEIPT_TYPE = "concordat-purge-receipt+jws"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,45 @@ def check_withdrawal(receipt: Any, dataset: str, extract: str, keys: BrokerKeys)
     told = (receipt.get("dataset"), receipt.get("extract"), type(receipt.get("withdrawn")))
     if told != (dataset, extract, str):
         raise UnverifiedError("receipt_differs", "the receipt is not of the withdrawal of this extract")
+
+
+def check_signature_receipt(receipt: Any, sent: Mapping[str, Any], keys: BrokerKeys) -> None:
+    """Check the receipt of a party's signature: the broker's signature, and that it is for what was sent.
+
+    Args:
+        receipt: The broker's answer.
+        sent: ``agreement`` (its id), ``version``, ``signature`` (the JWS), and ``digest`` where it is known.
+        keys: The broker's pinned keys.
+
+    Raises:
+        UnverifiedError: ``receipt_malformed``, ``receipt_differs``, or why the signature is none.
+    """
+    if not isinstance(receipt, dict):
+        raise UnverifiedError("receipt_malformed", "the answer is no receipt")
+    keys.verify(receipt, SIGNATURE_RECEIPT_TYPE)
+    told = {
+        "agreement": _at(receipt, "agreement", "id"),
+        "version": _at(receipt, "agreement", "version"),
+        "digest": _at(receipt, "agreement", "digest"),
+        "signature": receipt.get("signature_digest"),
+    }
+    expected = dict(sent) | {"signature": digest_of(str(sent["signature"]).encode())}
+    for name, value in expected.items():
+        if told[name] != value:
+            raise UnverifiedError("receipt_differs", f"the receipt's {name} is not that of what was sent")
+
+
+def check_purge_receipt(receipt: Any, agreement: str, keys: BrokerKeys) -> None:
+    """Check the receipt of a purge: the broker's signature, and that it is of this agreement.
+
+    Raises:
+        UnverifiedError: ``receipt_malformed``, ``receipt_differs``, or why the signature is none.
+    """
+    if not isinstance(receipt, dict):
+        raise UnverifiedError("receipt_malformed", "the answer is no receipt")
+    keys.verify(receipt, PURGE_RECEIPT_TYPE)
+    if _at(receipt, "agreement", "id") != agreement:
+        raise UnverifiedError("receipt_differs", f"the receipt is not of {agreement}")
 
 
 def _check_entry(entry: Mapping[str, Any], release: Mapping[str, Any]) -> None:

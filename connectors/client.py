@@ -15,7 +15,15 @@ from urllib.parse import quote
 
 import httpx
 
-from connectors.answers import Answer, Receipt, check_receipt, check_release, check_withdrawal
+from connectors.answers import (
+    Answer,
+    Receipt,
+    check_purge_receipt,
+    check_receipt,
+    check_release,
+    check_signature_receipt,
+    check_withdrawal,
+)
 from connectors.checkpoints import CheckpointStore
 from connectors.errors import GoneError, LocalError, UnreachableError, UnverifiedError
 from connectors.files import private_file
@@ -28,7 +36,7 @@ from connectors.trust import BrokerKeys, TrustStore
 from connectors.upload import Extract, Progress, no_progress, push_key, read_upload
 from schemas.canonical import canonical, digest
 
-_GONE = frozenset({"replaced", "withdrawing", "withdrawn"})
+_GONE = frozenset({"replaced", "withdrawing", "withdrawn", "purging", "purged"})
 
 PUSH_PATIENCE = 900.0
 """Seconds to wait for a receipt: the broker reads a whole extract before it answers."""
@@ -112,22 +120,82 @@ class Client:
         """Return a version of an agreement, the deciding one where none is named, and who has signed it.
 
         Raises:
-            UnverifiedError: ``agreement_digest_differs``: the digest is not that of the document.
+            UnverifiedError: ``agreement_digest_differs``: the digest is not that of the document; or a receipt
+                that goes with a signature is not the broker's, or not for it.
         """
         path = f"/v1/agreements/{_part(agreement)}"
         found = _object(self._transport.get(path if version is None else f"{path}/versions/{_part(version)}"))
         if digest(found.get("document")) != found.get("digest"):
             raise UnverifiedError("agreement_digest_differs", "the digest is not that of the document shown")
+        self._check_receipts(found)
         return found
+
+    def _check_receipts(self, found: Mapping[str, Any]) -> None:
+        """Check the receipts of an agreement's signatures, where they are shown."""
+        for item in found.get("signatures") or ():
+            receipt = item.get("receipt") if isinstance(item, dict) else None
+            if isinstance(receipt, dict):
+                sent = {"agreement": found.get("id"), "version": found.get("version"), "digest": found.get("digest")}
+                check_signature_receipt(receipt, sent | {"signature": item.get("signature")}, self.keys())
 
     def register(self, document: bytes, media_type: str = "application/yaml") -> dict[str, Any]:
         """Register a version of an agreement."""
         return self._post("/v1/agreements", document, {"Content-Type": media_type})
 
-    def sign(self, agreement: str, version: str, signature: str) -> dict[str, Any]:
-        """Hand in the caller's party's detached JWS over a version (``connectors.agreements``)."""
+    def sign(self, agreement: str, version: str, signature: str, *, digest: str | None = None) -> dict[str, Any]:
+        """Hand in the caller's party's detached JWS over a version (``connectors.agreements``).
+
+        Args:
+            agreement: The agreement's id.
+            version: The version.
+            signature: The JWS.
+            digest: The digest that was signed, where it is at hand.
+
+        Returns:
+            The broker's signed receipt, which says who has yet to sign. Keep it.
+
+        Raises:
+            UnverifiedError: It is not for this signature, or not signed by the broker.
+        """
+        keys = self.keys()
         path = f"/v1/agreements/{_part(agreement)}/versions/{_part(version)}/signatures"
-        return self._post_json(path, {"signature": signature})
+        receipt = self._post_json(path, {"signature": signature})
+        sent = {"agreement": agreement, "version": version, "signature": signature}
+        check_signature_receipt(receipt, sent if digest is None else sent | {"digest": digest}, keys)
+        return receipt
+
+    def suspend(self, agreement: str) -> dict[str, Any]:
+        """Stop an agreement at once; for IG leads of suppliers."""
+        return self._act(agreement, "suspension", "POST")
+
+    def resume(self, agreement: str) -> dict[str, Any]:
+        """Lift the suspension by the caller's own party."""
+        return self._act(agreement, "suspension", "DELETE")
+
+    def terminate(self, agreement: str, confirmation: str) -> dict[str, Any]:
+        """End an agreement for good, on the caller's party's signed confirmation (``schemas.confirmations``)."""
+        path = f"/v1/agreements/{_part(agreement)}/termination"
+        return self._post_json(path, {"confirmation": confirmation})
+
+    def leave(self, agreement: str, confirmation: str) -> dict[str, Any]:
+        """Withdraw the caller's party with what it supplies, on its signed confirmation."""
+        path = f"/v1/agreements/{_part(agreement)}/withdrawal"
+        return self._post_json(path, {"confirmation": confirmation})
+
+    def rejoin(self, agreement: str) -> dict[str, Any]:
+        """Rescind the withdrawal of the caller's party, before the grace is over."""
+        return self._act(agreement, "withdrawal", "DELETE")
+
+    def purge_receipt(self, agreement: str) -> dict[str, Any]:
+        """Return the broker's signed receipt of the purge of what the caller's party supplied.
+
+        Raises:
+            UnverifiedError: It is not of this agreement, or not signed by the broker.
+        """
+        keys = self.keys()
+        receipt = _object(self._transport.get(f"/v1/agreements/{_part(agreement)}/purge"))
+        check_purge_receipt(receipt, agreement, keys)
+        return receipt
 
     def catalogue(self, agreement: str, dataset: str | None = None) -> dict[str, Any]:
         """Return the datasets and what the caller may do with each; one in full where it is named."""
@@ -347,6 +415,10 @@ class Client:
         if state in _GONE:
             said = f"this push was made before as {made.extract}, which is {state}; nothing was taken now"
             raise GoneError("extract_gone", said)
+
+    def _act(self, agreement: str, what: str, method: str) -> dict[str, Any]:
+        path = f"/v1/agreements/{_part(agreement)}/{what}"
+        return _object(self._transport.send(Call(method, path)).json())
 
     def _list(self, path: str, name: str, **params: str | int | None) -> list[dict[str, Any]]:
         found = _object(self._transport.get(path, **params)).get(name)

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from connectors.errors import LocalError
-from connectors.files import create_private, read_secret
+from connectors.files import create_private, read_input, read_secret
 from schemas import strict_json
 from schemas.canonical import canonical
 from schemas.errors import DocumentError
-from schemas.jws import encode, public_jwk, thumbprint
+from schemas.jws import encode, public_jwk, public_key, thumbprint
 
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
 
@@ -49,6 +49,21 @@ def load_signing_key(path: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise LocalError("key_malformed", f"{path} holds no Ed25519 key, with which agreements are signed")
     return key
+
+
+def load_public_key(path: Path) -> dict[str, str]:
+    """Read a party's public Ed25519 key, as ``concordat key new`` writes it.
+
+    Raises:
+        LocalError: ``key_malformed``, or what ``read_input`` raises.
+    """
+    try:
+        value = strict_json.loads(read_input(path))
+        if not isinstance(value, dict) or "d" in value:
+            raise LocalError("key_malformed", f"{path} is not the public half of a key: a JWK without d")
+        return public_jwk(public_key(value))
+    except DocumentError as error:
+        raise LocalError("key_malformed", f"{path} holds no public Ed25519 key as JWK") from error
 
 
 def new_key(path: Path) -> dict[str, str]:

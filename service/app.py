@@ -21,6 +21,9 @@ from service.aggregates import release
 from service.aggregates.asking import Asking
 from service.aggregates.reading import Reading
 from service.agreements.catalogue import Catalogue
+from service.agreements.leaving import Leaving
+from service.agreements.purging import Purges
+from service.agreements.receipts import PURGE_RECEIPT_TYPE, SIGNATURE_RECEIPT_TYPE
 from service.agreements.registry import Registry
 from service.api import app as web
 from service.api.broker import Broker
@@ -130,6 +133,9 @@ def build(
         sign_in=SignIn(settings.issuer, token_key, settings.token_life, settings.assertion_life),
         registry=registry,
         catalogue=catalogue,
+        leaving=Leaving(settings.issuer),
+        purges=Purges(store, lake, settings.issuer, partial(_sign, release_key, PURGE_RECEIPT_TYPE), clock, fault),
+        receipt=partial(_sign, release_key, SIGNATURE_RECEIPT_TYPE),
         intake=intake,
         compaction=Compaction(store, lake, intake.schema_of, intake.vacuum, settings.compact_files, fault),
         asking=asking,

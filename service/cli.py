@@ -1,4 +1,4 @@
-"""The service's commands: ``concordat serve | dev | demo | compact | party | client | user``.
+"""The service's commands: ``concordat serve | dev | demo | compact | purge | party | client | user``.
 
 What they run is imported when they run: the connectors' commands share this process and should start at once.
 """
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from service.agreements.revocation import Reason
 from service.identity.caller import Role
 from service.settings import Settings
 
@@ -45,6 +46,7 @@ def register(app: typer.Typer) -> None:
     app.command("dev")(dev_command)
     app.command("demo")(demo_command)
     app.command("compact")(compact_command)
+    app.command("purge")(purge_command)
     app.add_typer(party_app, name="party")
     app.add_typer(client_app, name="client")
     app.add_typer(user_app, name="user")
@@ -137,6 +139,27 @@ def compact_command(
         typer.echo(f"{done.agreement} {done.dataset}: files {done.before} -> {done.after}")
 
 
+def purge_command(
+    state: StateOption = _DEFAULT_STATE,
+    issuer: IssuerOption = _DEFAULT_ISSUER,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Purge the records of agreements that ended, and of parties that left, once their grace is over.
+
+    A serving broker does so by itself; run this from cron where none serves all the time.
+    """
+    from service.operating import purge
+
+    done, planned = purge(_settings(state, issuer, database_url))
+    for plan in done:
+        typer.echo(f"{plan.agreement}: purged {plan.party or 'everything'} ({plan.reason})")
+    for plan in planned:
+        when = f"due {plan.due:%Y-%m-%dT%H:%M:%SZ}" if plan.due else "not purged: no signed confirmation holds"
+        typer.echo(f"{plan.agreement}: {plan.party or 'everything'} ({plan.reason}): {when}")
+    if not done and not planned:
+        typer.echo("nothing to purge")
+
+
 @party_app.command("enrol")
 def party_enrol(
     party: Annotated[str, typer.Argument(help="The party's id, as agreements name it.")],
@@ -152,6 +175,39 @@ def party_enrol(
 
     thumbprint = enrol_party(_settings(state, issuer, database_url), party, name, kind, key)
     typer.echo(f"{party} is enrolled with the key {thumbprint}")
+
+
+@party_app.command("rotate-key")
+def party_rotate_key(
+    party: Annotated[str, typer.Argument(help="The party's id.")],
+    key: Annotated[Path, typer.Option(exists=True, help="The party's next public Ed25519 signing key, a JWK file.")],
+    state: StateOption = _DEFAULT_STATE,
+    issuer: IssuerOption = _DEFAULT_ISSUER,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Pin a party's next signing key. Compare the thumbprint with the party by another channel."""
+    from service.operating import rotate_key
+
+    thumbprint, before = rotate_key(_settings(state, issuer, database_url), party, key)
+    typer.echo(f"{party} signs with the key {thumbprint} from now on")
+    if before is not None:
+        typer.echo(f"superseded: {before}; what it signed before stays valid")
+
+
+@party_app.command("revoke-key")
+def party_revoke_key(
+    party: Annotated[str, typer.Argument(help="The party's id.")],
+    key_thumbprint: Annotated[str, typer.Option("--key-thumbprint", help="Thumbprint of the key.")],
+    reason: Annotated[Reason, typer.Option(help="Why.")],
+    state: StateOption = _DEFAULT_STATE,
+    issuer: IssuerOption = _DEFAULT_ISSUER,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Revoke a key of a party's: it makes no new signature valid; what it signed before stays valid."""
+    from service.operating import revoke_key
+
+    revoke_key(_settings(state, issuer, database_url), party, key_thumbprint, reason)
+    typer.echo(f"the key {key_thumbprint} of {party} is revoked ({reason})")
 
 
 @client_app.command("add")

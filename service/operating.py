@@ -1,4 +1,4 @@
-"""What the operator does to a broker besides serving it: enrol parties, add clients, hand out tokens, compact."""
+"""What the operator does to a broker besides serving it: parties and keys, clients, tokens, compaction, purges."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from schemas import strict_json
 from schemas.canonical import canonical
 from schemas.errors import DocumentError
 from schemas.jws import public_key, thumbprint
+from service.agreements.keys import revoke, rotate
 from service.agreements.ports import PinnedKey
+from service.agreements.purging import Plan
 from service.agreements.registry import enrol
+from service.agreements.revocation import Reason
 from service.api.broker import Broker, Transaction
 from service.app import build
 from service.errors import Conflict, NotFound
@@ -33,13 +36,56 @@ def enrol_party(settings: Settings, party: str, name: str, kind: str, key: Path)
         Conflict: the party is enrolled, or the key is pinned already.
         DocumentError: ``bad_key``.
     """
-    jwk = read_public_jwk(key)
     broker = open_broker(settings)
+    pinned = _signing_key(party, key)
     with broker.store.write() as tx:
-        pinned = PinnedKey(party, thumbprint(jwk), canonical(jwk).decode())
+        _check_no_clients(tx, pinned)
         enrol(tx, party, name, kind, pinned, broker.clock(), Caller.nonce())
     broker.close()
     return pinned.thumbprint
+
+
+def rotate_key(settings: Settings, party: str, key: Path) -> tuple[str, str | None]:
+    """Pin a party's next signing key; return its thumbprint, and that of the key it supersedes.
+
+    Raises:
+        NotFound: the party is not enrolled.
+        Conflict: the key was pinned before, or is a client's.
+        DocumentError: ``bad_key``.
+    """
+    broker = open_broker(settings)
+    pinned = _signing_key(party, key)
+    with broker.store.write() as tx:
+        _check_no_clients(tx, pinned)
+        before = rotate(tx, pinned, settings.issuer, broker.clock())
+    broker.close()
+    return pinned.thumbprint, before.thumbprint if before is not None else None
+
+
+def revoke_key(settings: Settings, party: str, key_thumbprint: str, reason: Reason) -> None:
+    """Revoke a key of a party's; the party signs nothing until its next key is pinned.
+
+    Raises:
+        NotFound: the party is not enrolled, or the key is none of its.
+        Conflict: the key was revoked already.
+    """
+    broker = open_broker(settings)
+    with broker.store.write() as tx:
+        revoke(tx, party, key_thumbprint, reason, settings.issuer, broker.clock())
+    broker.close()
+
+
+def purge(settings: Settings) -> tuple[list[Plan], list[Plan]]:
+    """Purge what is due; return what was purged now, and what is yet to be.
+
+    Raises:
+        ConcordatError: ``purge_incomplete``.
+    """
+    broker = open_broker(settings)
+    try:
+        return broker.purges.run(), broker.purges.planned()
+    finally:
+        broker.close()
 
 
 def add_client(settings: Settings, client: str, party: str, roles: Sequence[Role], key: Path) -> None:
@@ -108,8 +154,18 @@ def read_public_jwk(path: Path) -> dict[str, str]:
     return {name: value[name] for name in ("crv", "kty", "x")}
 
 
+def _signing_key(party: str, key: Path) -> PinnedKey:
+    jwk = read_public_jwk(key)
+    return PinnedKey(party, thumbprint(jwk), canonical(jwk).decode())
+
+
+def _check_no_clients(tx: Transaction, key: PinnedKey) -> None:
+    if tx.clients.has_key(key.jwk):
+        raise Conflict("a party's signing key is never a client's key", code="key_reused")
+
+
 def _add(tx: Transaction, client: str, party: str, roles: Sequence[Role], jwk: str | None, now: datetime) -> ClientRow:
-    if tx.agreements.pinned_key(party) is None:
+    if not tx.agreements.enrolled(party):
         raise NotFound(f"{party} is not enrolled", code="party_not_enrolled")
     if tx.clients.client(client) is not None:
         raise Conflict(f"{client} is there already", code="already_added")

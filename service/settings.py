@@ -25,6 +25,7 @@ class Settings:
         max_request_bytes: Largest JSON body.
         token_life: How long an access token from ``/oauth/token`` lasts.
         assertion_life: How far ahead a client assertion's ``exp`` may lie.
+        purge_every: How often a serving broker purges what is due, beside once at its start.
     """
 
     state: Path
@@ -40,6 +41,7 @@ class Settings:
     max_request_bytes: int = 1024 * 1024
     token_life: timedelta = timedelta(minutes=10)
     assertion_life: timedelta = timedelta(minutes=5)
+    purge_every: timedelta = timedelta(hours=1)
 
     @property
     def database(self) -> str:

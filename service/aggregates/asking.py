@@ -39,7 +39,7 @@ from service.aggregates.intents import (
 )
 from service.aggregates.ports import Binding, IntentRow, Lake, ReleaseRow, Store, Transaction, VersionName
 from service.agreements.periods import current_period, period_start
-from service.agreements.standing import Current, document, known_to, library, stopped, visible
+from service.agreements.standing import Current, document, halted, known_to, library, visible
 from service.audit.appends import Appends
 from service.audit.entry import (
     AgreementRef,
@@ -60,6 +60,7 @@ from service.identity.caller import Caller, Role
 from service.policy.decide import decide
 from service.policy.decision import Decision
 from service.policy.plan import EffectivePlan
+from service.policy.withdrawal import withdrawn
 
 ROUTE = "aggregates"
 _LOG = logging.getLogger(__name__)
@@ -91,11 +92,11 @@ class SealedRelease:
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """An intent's release, signed but not yet stored; or the engine's failure."""
+    """An intent's release, signed but not yet stored; or the engine's failure, or the refusal to run it."""
 
     intent: IntentRow
     release: SealedRelease | None
-    failure: EngineFailed | None = None
+    failure: EngineFailed | Forbidden | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,13 +339,14 @@ class Asking:
     def compute(self, intent: IntentRow) -> Computed:
         """Run the engine at the pinned data versions and draw the noise: step 2. Nothing is stored.
 
+        A question that may not be answered any more is not run at all: its data may be purged.
         Whatever goes wrong after the charge is a failure of the engine, to be logged by ``complete``: no question
         can keep the broker from going on.
         """
         self.fault("after-charge-commit")
         try:
             return self._compute(intent)
-        except EngineFailed as failure:
+        except (EngineFailed, Forbidden) as failure:
             return Computed(intent, None, failure)
         except Exception as error:  # noqa: BLE001 - its words may hold values, so only its type is told
             _LOG.error("intent %s failed with %s", intent.id, type(error).__name__)
@@ -352,6 +354,9 @@ class Asking:
 
     def _compute(self, intent: IntentRow) -> Computed:
         with self.store.read() as tx:
+            refusal = self._halted(tx, intent)
+            if refusal is not None:
+                raise refusal
             version = next(v for v in tx.agreements.versions(intent.agreement) if v.version == intent.version)
             agreement = document(version.document)
             artefacts = library(tx.agreements, agreement)
@@ -388,14 +393,15 @@ class Asking:
 
         Raises:
             EngineFailed: the engine gave no answer; logged, the charge stays, and a retry may complete it.
-            Forbidden: the agreement was suspended or ended meanwhile; logged, the charge stays.
+            Forbidden: the agreement went out of force meanwhile, or the asker or a supplier withdrew; logged,
+                the charge stays.
         """
         intent = computed.intent
         self.fault("before-release-commit")
         failure: ConcordatError | None = None
         with self.store.write() as tx:
             if tx.answers.release_of(intent.id) is None:
-                failure = computed.failure or stopped(tx.agreements, intent.agreement)
+                failure = self._halted(tx, intent) or computed.failure
                 if computed.release is None or failure is not None:
                     failure = failure or EngineFailed("the engine gave no answer")
                     self._log_intent(tx, Kind.FAILED, intent, {"intent": intent.id, "code": failure.code})
@@ -410,6 +416,11 @@ class Asking:
         if held is None:
             raise RuntimeError("a stored release can be read back")
         return held.body
+
+    def _halted(self, tx: Transaction, intent: IntentRow) -> Forbidden | None:
+        """Return why a charged question may not be answered now, as the agreement stands and by the clock."""
+        asked = (intent.version, intent.party, json.loads(intent.pinned))
+        return halted(tx.agreements, intent.agreement, self.clock().date(), self.broker, asked)
 
     def _store(self, tx: Transaction, intent: IntentRow, release: SealedRelease) -> None:
         result = {"release": release.id, "intent": intent.id, "digest": release.digest}
@@ -485,7 +496,9 @@ class Asking:
         except DocumentError as error:
             raise Malformed(error.detail, code=error.code) from None
         found = visible(tx.agreements, agreement_id, now.date(), self.broker, caller.party)
-        decision = decide(found.agreement, found.library, caller.party, request)
+        asked_of = (request.dataset, *(link.dataset for link in request.linked))
+        refusal = withdrawn(found.agreement, found.row.withdrawn, caller.party, asked_of)
+        decision = refusal or decide(found.agreement, found.library, caller.party, request)
         return _Case(caller, found, request, reason, decision, now)
 
     def _log(

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from schemas.agreement import Agreement
 from schemas.artefacts import Library
 from schemas.clauses.datasets import Dataset
 from schemas.table_schema import Column
 from service.agreements.ports import Transaction, VersionRow
 from service.agreements.registry import Registry
-from service.agreements.standing import document, known_to, seen_by, visible
+from service.agreements.standing import Current, document, known_to, seen_by, visible
 from service.errors import NotFound
 from service.identity.caller import Caller
 from service.policy.decide import describe
+from service.policy.withdrawal import SUPPLIER_WITHDRAWN, withdrawn
 
 
 class Coverage(Protocol):
@@ -70,10 +70,7 @@ class Catalogue:
     ) -> list[dict[str, Any]]:
         """Return the datasets in short and what the caller may do with each."""
         found = visible(tx.agreements, agreement_id, now.date(), self.registry.broker, caller.party)
-        return [
-            self._dataset(tx, caller, found.agreement, found.library, name, whole=False)
-            for name in found.agreement.datasets
-        ]
+        return [self._dataset(tx, caller, found, name, whole=False) for name in found.agreement.datasets]
 
     def dataset(
         self, tx: CatalogueTransaction, caller: Caller, agreement_id: str, name: str, now: datetime
@@ -86,7 +83,7 @@ class Catalogue:
         found = visible(tx.agreements, agreement_id, now.date(), self.registry.broker, caller.party)
         if name not in found.agreement.datasets:
             raise NotFound("the agreement has no such dataset")
-        return self._dataset(tx, caller, found.agreement, found.library, name, whole=True)
+        return self._dataset(tx, caller, found, name, whole=True)
 
     def visibility(self, tx: Transaction, caller: Caller) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
         """Return the agreements of the caller's party, and the datasets it supplies or ever supplied under them."""
@@ -115,12 +112,12 @@ class Catalogue:
         self,
         tx: CatalogueTransaction,
         caller: Caller,
-        agreement: Agreement,
-        artefacts: Library,
+        found: Current,
         name: str,
         *,
         whole: bool,
     ) -> dict[str, Any]:
+        agreement, artefacts = found.agreement, found.library
         entry: Dataset = agreement.datasets[name]
         schema = artefacts.bound(entry)
         grants = [
@@ -128,6 +125,9 @@ class Catalogue:
             for index, grant in enumerate(agreement.grants)
             if grant.dataset == name and caller.party in grant.to
         ]
+        gone = found.row.withdrawn
+        if withdrawn(agreement, gone, caller.party, [name]) is not None:
+            grants = []
         made: dict[str, Any] = {
             "dataset": name,
             "title": schema.title,
@@ -139,12 +139,20 @@ class Catalogue:
             "every": str(entry.every),
             "bounds": {"per_person": entry.bounds.per_person},
             "covered": [{"from": first, "to": last} for first, last in tx.answers.covered(agreement.id, name)],
-            "you_may": {"push": entry.supplier == caller.party, "ask": grants},
+            "standing": _standing(found, entry.supplier),
+            "you_may": {"push": entry.supplier == caller.party and entry.supplier not in gone, "ask": grants},
         }
         if whole:
             made["period"] = schema.period
             made["fields"] = [_field(column, artefacts) for column in schema.fields]
         return made
+
+
+def _standing(found: Current, supplier: str) -> str:
+    """Return whether a dataset of an agreement in force is supplied, or its supplier withdrew and its records went."""
+    if supplier in found.row.purges:
+        return "purged"
+    return SUPPLIER_WITHDRAWN if supplier in found.row.withdrawn else "in_force"
 
 
 def _field(column: Column, artefacts: Library) -> dict[str, Any]:

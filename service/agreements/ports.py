@@ -10,11 +10,18 @@ from service.audit.ports import Transaction as LogTransaction
 
 @dataclass(frozen=True, slots=True)
 class PinnedKey:
-    """A party's signing key as pinned at enrolment; ``jwk`` is canonical JSON."""
+    """A party's signing key as pinned out of band; ``jwk`` is canonical JSON.
+
+    Attributes:
+        revoked_at: From when on it makes no signature valid; None for the key that is pinned now.
+        revoked_for: ``compromised`` or ``superseded``.
+    """
 
     party: str
     thumbprint: str
     jwk: str
+    revoked_at: str | None = None
+    revoked_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,8 @@ class AgreementRow:
         anchor: First day of budget period 0, fixed by the first version that came into force.
         period_floor: The latest period that was charged.
         suspended_by: The suppliers that have suspended it.
+        withdrawn: The parties that have withdrawn from it.
+        purges: The parties whose records are purged, or just being; ``EVERYBODY`` for all of them.
     """
 
     id: str
@@ -32,6 +41,58 @@ class AgreementRow:
     period_floor: int
     terminated_at: str | None
     suspended_by: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    purges: tuple[str, ...] = ()
+
+
+EVERYBODY = ""
+"""Stands for all suppliers of an agreement where a purge names a party."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A party's signature under a termination or its withdrawal, and the version whose digest it names.
+
+    Attributes:
+        jws: Detached, over a payload of ``schemas.confirmations``.
+        at: When the broker took it.
+    """
+
+    party: str
+    version: int
+    digest: str
+    jws: str
+    thumbprint: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeRow:
+    """A purge that was begun.
+
+    Attributes:
+        party: Whose records; ``EVERYBODY`` for all of them.
+        reason: ``terminated``, ``expired`` or ``withdrawn``.
+        version: The version that decided when it was begun, and its digest.
+        done_at: When it was done; None while it is not.
+    """
+
+    agreement: str
+    party: str
+    reason: str
+    version: int
+    digest: str
+    begun_at: str
+    done_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """An extract that a purge takes: its rows are its supplier's to know."""
+
+    dataset: str
+    extract: str
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +139,20 @@ class AgreementStore(Protocol):
         """Return any key that was ever pinned, by its thumbprint."""
         ...
 
+    def enrolled(self, party: str) -> bool:
+        """Tell whether a party is enrolled, with a pinned key or without."""
+        ...
+
     def enrol(self, party: str, name: str, kind: str, key: PinnedKey, at: str) -> None:
         """Enrol a party and pin its key."""
+        ...
+
+    def pin(self, key: PinnedKey, at: str) -> None:
+        """Pin a key for an enrolled party that has none pinned."""
+        ...
+
+    def revoke(self, thumbprint: str, reason: str, at: str) -> None:
+        """Revoke a key: at ``at``, or at the last signature by it that was taken, where a clock puts that later."""
         ...
 
     def agreements(self) -> list[AgreementRow]:
@@ -138,6 +211,34 @@ class AgreementStore(Protocol):
         """End an agreement."""
         ...
 
+    def termination(self, agreement: str) -> Confirmation | None:
+        """Return the signed confirmation that an agreement has ended."""
+        ...
+
+    def add_termination(self, agreement: str, row: Confirmation) -> None:
+        """Keep the signed confirmation that an agreement has ended."""
+        ...
+
+    def withdrawals(self, agreement: str) -> list[Confirmation]:
+        """Return the withdrawals of parties."""
+        ...
+
+    def withdraw(self, agreement: str, row: Confirmation) -> None:
+        """Keep a party's withdrawal."""
+        ...
+
+    def rescind(self, agreement: str, party: str) -> bool:
+        """Take a party's withdrawal back; False where there is none."""
+        ...
+
+    def add_receipt(self, agreement: str, version: int, party: str, body: str) -> None:
+        """Keep the receipt of a party's signature."""
+        ...
+
+    def receipts(self, agreement: str, version: int) -> dict[str, str]:
+        """Return the receipts of a version's signatures by party, as canonical JSON."""
+        ...
+
     def raise_period_floor(self, agreement: str, period: int) -> int:
         """Return the larger of ``period`` and any period seen before, and remember it."""
         ...
@@ -151,10 +252,47 @@ class AgreementStore(Protocol):
         ...
 
 
+class PurgeStore(Protocol):
+    """Purges and their receipts."""
+
+    def purges(self, agreement: str) -> list[PurgeRow]:
+        """Return an agreement's purges."""
+        ...
+
+    def begin(self, row: PurgeRow) -> None:
+        """Note a purge, and take its extracts out of every answer and every recovery: they are ``purging``."""
+        ...
+
+    def taken(self, agreement: str, party: str) -> list[Purged]:
+        """Return a supplier's extracts that are being purged, in the order in which they were pushed."""
+        ...
+
+    def finish(self, agreement: str, party: str, at: str) -> None:
+        """Note that a purge is done: its extracts are ``purged``, and their datasets' data versions name nothing."""
+        ...
+
+    def add_receipt(self, agreement: str, party: str, body: str) -> None:
+        """Keep a supplier's receipt."""
+        ...
+
+    def receipt(self, agreement: str, party: str) -> str | None:
+        """Return a supplier's receipt as canonical JSON, None where there is none."""
+        ...
+
+
 class Transaction(LogTransaction, Protocol):
     """A transaction that can reach agreements and the log."""
 
     @property
     def agreements(self) -> AgreementStore:
         """The agreements."""
+        ...
+
+
+class PurgeTransaction(Transaction, Protocol):
+    """A transaction that can also reach purges."""
+
+    @property
+    def purges(self) -> PurgeStore:
+        """The purges."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,17 +11,21 @@ from typing import Any
 from schemas.agreement import SIGNATURE_TYPE, Agreement, signature_payload
 from schemas.artefacts import Artefact, Library
 from schemas.canonical import canonical, digest
-from schemas.errors import DocumentError
-from schemas.jws import public_key, verify
+from schemas.confirmations import TERMINATION_TYPE, termination_payload
+from service.agreements.confirming import check, pinned
+from service.agreements.grace import over
 from service.agreements.ports import (
+    EVERYBODY,
     AgreementRow,
     AgreementStore,
     CompletionRow,
+    Confirmation,
     PinnedKey,
     SignatureRow,
     Transaction,
     VersionRow,
 )
+from service.agreements.receipts import Signed
 from service.agreements.standing import State, document, required_signers, standing, state
 from service.audit.entry import AgreementRef, Entry, Kind
 from service.audit.entry import Caller as EntryCaller
@@ -30,6 +34,8 @@ from service.budget.caps import caps
 from service.errors import Conflict, Finding, Forbidden, Malformed, NotFound
 from service.identity.caller import Caller, Role
 from service.policy.coherence import findings
+
+__all__ = ["TERMINATION_TYPE", "Registry", "enrol", "termination_payload", "timestamp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +87,9 @@ class Registry:
 
     def _check_keys(self, store: AgreementStore, agreement: Agreement) -> None:
         for party in agreement.parties:
-            pinned = store.pinned_key(party.id)
-            if pinned is None:
-                raise Forbidden(f"{party.id} is not enrolled with this broker", code="party_not_enrolled")
-            if pinned.thumbprint != party.key:
+            if pinned(store, party.id).thumbprint != party.key:
                 raise Forbidden(
-                    f"the document names another key for {party.id} than the one pinned at enrolment",
+                    f"the document names another key for {party.id} than the one that is pinned",
                     code="key_not_pinned",
                 )
 
@@ -108,8 +111,7 @@ class Registry:
                 f"the next version to register is {versions[-1].version + 1}; versions are never changed",
                 code="version_conflict",
             )
-        if row.terminated_at is not None:
-            raise Conflict("the agreement has ended", code="agreement_terminated")
+        _check_goes_on(row)
         if before is not None:
             _check_carried_over(row, document(before.document), agreement)
             _check_datasets_stay(held, agreement)
@@ -117,13 +119,14 @@ class Registry:
 
     def sign(
         self, tx: Transaction, caller: Caller, agreement_id: str, version: int, signature: str, now: datetime
-    ) -> list[str]:
-        """Take the caller's party's detached JWS over a version; return who has yet to sign.
+    ) -> Signed:
+        """Take the caller's party's detached JWS over a version; return what was taken, and who has yet to sign.
 
         Raises:
             NotFound: there is no such version, or the party is none of its signers.
-            Forbidden: ``bad_signature``, or the party's key is not the pinned one.
-            Conflict: the party has signed already.
+            Forbidden: ``bad_signature``; or ``key_not_pinned``: a party's key was rotated or revoked since the
+                version was registered or signed, so that it cannot come into force any more.
+            Conflict: the party has signed already, or the agreement has ended.
         """
         caller.require(Role.IG_LEAD, Role.STEWARD)
         stored = state(tx.agreements, agreement_id, self.broker)
@@ -134,28 +137,25 @@ class Registry:
             raise NotFound("there is no such version for your party to sign")
         if stored.completions and version <= max(stored.completions):
             raise Conflict("a version from this one on was signed by all already", code="already_in_force")
-        held = {row.party for row in tx.agreements.signatures(agreement_id, version)}
+        _check_goes_on(stored.row)
+        signatures = tx.agreements.signatures(agreement_id, version)
+        held = {row.party for row in signatures}
         if caller.party in held:
             raise Conflict("your party has signed this version", code="already_signed")
-        key = tx.agreements.pinned_key(caller.party)
-        if key is None:
-            raise Forbidden(f"{caller.party} is not enrolled with this broker", code="party_not_enrolled")
+        _check_keys_stayed(tx.agreements, document(found.document), signatures)
         payload = signature_payload(json.loads(found.document), self.broker)
-        try:
-            verify(payload, signature, public_key(json.loads(key.jwk)), typ=SIGNATURE_TYPE)
-        except DocumentError as error:
-            raise Forbidden(error.detail, code="bad_signature") from None
+        key = check(tx.agreements, caller.party, payload, signature, SIGNATURE_TYPE)
         row = SignatureRow(caller.party, signature, key.thumbprint, timestamp(now))
         tx.agreements.add_signature(agreement_id, version, row)
-        unsigned = sorted(needed - held - {caller.party})
+        unsigned = tuple(sorted(needed - held - {caller.party}))
         if not unsigned:
             if before is None:
                 anchor = document(found.document).privacy.budget.from_.isoformat()
                 tx.agreements.set_anchor(agreement_id, anchor)
             completion = CompletionRow(version, tuple(sorted(needed)))
             tx.agreements.add_completion(agreement_id, completion, timestamp(now))
-        self._log(tx, caller, Kind.SIGNED, found, now, {"thumbprint": key.thumbprint, "complete": not unsigned})
-        return unsigned
+        told = {"thumbprint": key.thumbprint, "complete": not unsigned}
+        return Signed(found, row, unsigned, self._log(tx, caller, Kind.SIGNED, found, now, told))
 
     def suspend(self, tx: Transaction, caller: Caller, agreement_id: str, now: datetime) -> None:
         """Stop an agreement at once; any supplier's IG lead may, and its party alone lifts it.
@@ -179,7 +179,9 @@ class Registry:
             raise Conflict("your party has not suspended the agreement", code="not_suspended")
         self._log(tx, caller, Kind.RESUMED, version, now, {})
 
-    def terminate(self, tx: Transaction, caller: Caller, agreement_id: str, confirmation: str, now: datetime) -> None:
+    def terminate(
+        self, tx: Transaction, caller: Caller, agreement_id: str, confirmation: str, now: datetime
+    ) -> datetime:
         """End an agreement for good, on a supplier's signed confirmation. Nothing is answered or taken after it.
 
         Args:
@@ -189,20 +191,24 @@ class Registry:
             confirmation: Detached JWS of the caller's party over ``termination_payload``.
             now: The time.
 
+        Returns:
+            When the grace is over and the records are purged.
+
         Raises:
             Forbidden: no supplier, or ``bad_signature``.
+            Conflict: ``agreement_terminated``: it has ended already; ending it again would move the day of the purge.
         """
         version = self._supplied(tx.agreements, caller, agreement_id)
-        key = tx.agreements.pinned_key(caller.party)
-        if key is None:
-            raise Forbidden(f"{caller.party} is not enrolled with this broker", code="party_not_enrolled")
+        if tx.agreements.termination(agreement_id) is not None:
+            raise Conflict("the agreement has ended", code="agreement_terminated")
         payload = termination_payload(agreement_id, version.digest, self.broker)
-        try:
-            verify(payload, confirmation, public_key(json.loads(key.jwk)), typ=TERMINATION_TYPE)
-        except DocumentError as error:
-            raise Forbidden(error.detail, code="bad_signature") from None
-        tx.agreements.set_terminated(agreement_id, timestamp(now))
+        key = check(tx.agreements, caller.party, payload, confirmation, TERMINATION_TYPE)
+        at = timestamp(now)
+        row = Confirmation(caller.party, version.version, version.digest, confirmation, key.thumbprint, at)
+        tx.agreements.add_termination(agreement_id, row)
+        tx.agreements.set_terminated(agreement_id, at)
         self._log(tx, caller, Kind.TERMINATED, version, now, {})
+        return over(document(version.document), now)
 
     def status(self, store: AgreementStore, agreement_id: str, version: int | None, now: datetime) -> dict[str, Any]:
         """Return what a party sees of a version: the document, who has signed, whether it is in force.
@@ -219,6 +225,7 @@ class Registry:
         stands = standing(stored.row, document(found.document), now.date(), signed=found.version in completed)
         superseded = stands.in_force and (decides is None or decides.version != found.version)
         held = store.signatures(agreement_id, found.version)
+        receipts = store.receipts(agreement_id, found.version)
         needed = completed.get(found.version) or required_signers(found, decides)
         return {
             "id": agreement_id,
@@ -227,8 +234,12 @@ class Registry:
             "in_force": stands.in_force and not superseded,
             "standing": "superseded" if superseded else stands.code,
             "registered": found.registered_at,
+            "suspended_by": list(stored.row.suspended_by),
+            "withdrawn": list(stored.row.withdrawn),
             "signatures": [
-                {"party": s.party, "key": s.thumbprint, "signed": s.signed_at, "signature": s.jws} for s in held
+                {"party": s.party, "key": s.thumbprint, "signed": s.signed_at, "signature": s.jws}
+                | ({"receipt": json.loads(receipts[s.party])} if s.party in receipts else {})
+                for s in held
             ],
             "unsigned": sorted(set(needed) - {s.party for s in held}),
             "document": json.loads(found.document),
@@ -253,8 +264,8 @@ class Registry:
         version: VersionRow,
         now: datetime,
         result: dict[str, Any],
-    ) -> None:
-        tx.log.append(
+    ) -> int:
+        return tx.log.append(
             Entry(
                 kind=kind,
                 time=now,
@@ -265,6 +276,25 @@ class Registry:
                 result=result,
             )
         )
+
+
+def _check_goes_on(row: AgreementRow) -> None:
+    """Check that an agreement may still get a version, which it may not once its records are to go."""
+    if EVERYBODY in row.purges:
+        raise Conflict("the agreement has ended, and its records were purged", code="agreement_purged")
+    if row.terminated_at is not None:
+        raise Conflict("the agreement has ended", code="agreement_terminated")
+
+
+def _check_keys_stayed(store: AgreementStore, agreement: Agreement, signatures: Sequence[SignatureRow]) -> None:
+    """Check that a version which is being signed names, and was signed with, keys that are still the pinned ones."""
+    keys = {party.id: party.key for party in agreement.parties} | {row.party: row.thumbprint for row in signatures}
+    for party, thumbprint in keys.items():
+        if pinned(store, party).thumbprint != thumbprint:
+            raise Forbidden(
+                f"the key of {party} is another by now: register the next version, naming the pinned key",
+                code="key_not_pinned",
+            )
 
 
 def _check_carried_over(row: AgreementRow, before: Agreement, agreement: Agreement) -> None:
@@ -298,26 +328,13 @@ def _kind(schema: str) -> str:
     return schema.split("/", maxsplit=1)[0]
 
 
-TERMINATION_TYPE = "concordat-agreement-termination+jws"
-
-
-def termination_payload(agreement: str, digest_: str, broker: str) -> dict[str, str]:
-    """Return what a supplier signs to end an agreement."""
-    return {
-        "type": "concordat/agreement-termination/v1",
-        "broker": broker,
-        "agreement": agreement,
-        "digest": digest_,
-    }
-
-
 def enrol(tx: Transaction, party: str, name: str, kind: str, key: PinnedKey, now: datetime, nonce: str) -> None:
     """Enrol a party and pin its signing key: the operator's act, out of band.
 
     Raises:
         Conflict: the party is enrolled, or the key is pinned for someone.
     """
-    if tx.agreements.pinned_key(party) is not None:
+    if tx.agreements.enrolled(party):
         raise Conflict(f"{party} is enrolled already", code="already_enrolled")
     if tx.agreements.key(key.thumbprint) is not None:
         raise Conflict("the key is pinned already", code="key_pinned")

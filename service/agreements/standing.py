@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -14,7 +14,9 @@ from schemas.artefacts import Artefact, Library
 from schemas.canonical import digest
 from schemas.errors import DocumentError
 from schemas.jws import public_key, thumbprint, verify
+from service.agreements.confirming import made_before
 from service.agreements.ports import (
+    EVERYBODY,
     AgreementRow,
     AgreementStore,
     CompletionRow,
@@ -23,6 +25,7 @@ from service.agreements.ports import (
     VersionRow,
 )
 from service.errors import Forbidden, NotFound
+from service.policy.withdrawal import withdrawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,8 @@ def required_signers(version: VersionRow, before: VersionRow | None) -> set[str]
 def _holds(row: SignatureRow, key: PinnedKey | None, version: VersionRow, broker: str) -> bool:
     if key is None or key.party != row.party or _thumbprint(key.jwk) != row.thumbprint:
         return False
+    if not made_before(row.signed_at, key):
+        return False
     return _digest(version.document) == version.digest and signature_holds(row.jws, key.jwk, version.document, broker)
 
 
@@ -204,6 +209,7 @@ def standing(row: AgreementRow, agreement: Agreement, today: date, *, signed: bo
     """Return whether a version is in force today, by its document and the agreement's state. Pure."""
     period = agreement.period
     checks = (
+        (EVERYBODY in row.purges, "agreement_purged", "the agreement has ended, and its records were purged"),
         (row.terminated_at is not None, "agreement_terminated", "the agreement has ended"),
         (bool(row.suspended_by), "agreement_suspended", "the agreement is suspended"),
         (not signed, "agreement_not_signed", "not every party has signed this version"),
@@ -304,3 +310,33 @@ def stopped(store: AgreementStore, agreement_id: str) -> Forbidden | None:
     if row.suspended_by:
         return out_of_force(Standing("agreement_suspended", "the agreement is suspended"))
     return None
+
+
+def halted(
+    store: AgreementStore, agreement_id: str, today: date, broker: str, asked: tuple[int, str, Iterable[str]]
+) -> Forbidden | None:
+    """Return the refusal of a charged question that may not be answered any more, None where it may.
+
+    Args:
+        store: The agreements, as they are now.
+        agreement_id: The agreement.
+        today: The day by the clock.
+        broker: The issuer.
+        asked: The version under which it was charged, who asked, and the datasets it reads.
+
+    Returns:
+        Why, if the agreement is out of force by now, or if the asker or a dataset's supplier has withdrawn.
+    """
+    held = state(store, agreement_id, broker)
+    if held is None:
+        raise RuntimeError("a charged question has an agreement")
+    try:
+        _in_force(store, held, today)
+    except Forbidden as error:
+        return error
+    version, party, datasets = asked
+    charged = next(row for row in held.versions if row.version == version)
+    refusal = withdrawn(document(charged.document), held.row.withdrawn, party, datasets)
+    if refusal is None:
+        return None
+    return Forbidden(refusal.reasons[0].words, code=refusal.code, decision=refusal.as_json())

@@ -6,11 +6,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 
 from schemas import agreement as documents
+from schemas.canonical import canonical
+from service.agreements import receipts
 from service.api import bodies, logged
 from service.api.broker import Broker, of
+from service.audit.entry import format_time
 from service.errors import Malformed, Unsupported
 
 router = APIRouter(prefix="/v1/agreements", tags=["agreements"])
@@ -89,14 +92,16 @@ def version(
 async def sign(
     agreement: str, version: VersionNumber, request: Request, broker: Annotated[Broker, Depends(of)]
 ) -> JSONResponse:
-    """Take the caller's party's detached JWS over a version."""
+    """Take the caller's party's detached JWS over a version: a signed receipt."""
     caller = await run_in_threadpool(broker.caller, request)
     signature = await _text_member(request, broker, "signature")
 
     def work() -> dict[str, Any]:
         with logged.refusals(broker, caller, "sign", agreement), broker.store.write() as tx:
-            unsigned = broker.registry.sign(tx, caller, agreement, version, signature, broker.clock())
-        return {"party": caller.party, "version": str(version), "unsigned": unsigned}
+            signed = broker.registry.sign(tx, caller, agreement, version, signature, broker.clock())
+            receipt = receipts.of_signature(signed, broker.receipt)
+            tx.agreements.add_receipt(agreement, version, caller.party, canonical(receipt).decode())
+        return receipt
 
     return JSONResponse(await run_in_threadpool(work), 201)
 
@@ -131,10 +136,46 @@ async def terminate(agreement: str, request: Request, broker: Annotated[Broker, 
 
     def work() -> dict[str, Any]:
         with logged.refusals(broker, caller, "terminate", agreement), broker.store.write() as tx:
-            broker.registry.terminate(tx, caller, agreement, confirmation, broker.clock())
-        return {"agreement": agreement, "standing": "agreement_terminated"}
+            due = broker.registry.terminate(tx, caller, agreement, confirmation, broker.clock())
+        return {"agreement": agreement, "standing": "agreement_terminated", "purge_due": format_time(due)}
 
     return await run_in_threadpool(work)
+
+
+@router.post(
+    "/{agreement}/withdrawal",
+    summary="Leave with what my party supplies",
+    openapi_extra=_json_body(confirmation={"type": "string", "description": "detached JWS (EdDSA)"}),
+)
+async def withdraw(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
+    """Withdraw the caller's party, at once: what it supplies and what is granted to it; purged after the grace."""
+    caller = await run_in_threadpool(broker.caller, request)
+    confirmation = await _text_member(request, broker, "confirmation")
+
+    def work() -> dict[str, Any]:
+        with logged.refusals(broker, caller, "withdraw-party", agreement), broker.store.write() as tx:
+            final = broker.leaving.withdraw(tx, caller, agreement, confirmation, broker.clock())
+        return {"agreement": agreement, "party": caller.party, "standing": "withdrawn", "final": format_time(final)}
+
+    return await run_in_threadpool(work)
+
+
+@router.delete("/{agreement}/withdrawal", summary="Rescind my party's withdrawal")
+def rescind(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
+    """Take the withdrawal of the caller's party back, before the period of grace is over."""
+    caller = broker.caller(request)
+    with logged.refusals(broker, caller, "rescind-withdrawal", agreement), broker.store.write() as tx:
+        broker.leaving.rescind(tx, caller, agreement, broker.clock())
+    return {"agreement": agreement, "party": caller.party, "standing": "rescinded"}
+
+
+@router.get("/{agreement}/purge", summary="My party's purge receipt")
+def purge(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> Response:
+    """The signed receipt of the purge of what the caller's party supplied."""
+    caller = broker.caller(request)
+    with logged.read(broker, caller, "purge", agreement), broker.store.read() as tx:
+        body = broker.purges.receipt(tx, caller, agreement)
+    return Response(body, media_type="application/json")
 
 
 @router.get("/{agreement}/datasets", summary="Catalogue")

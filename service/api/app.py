@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 
 import anyio
@@ -14,7 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import aggregates, agreements, audit, extracts, health, problems, sign_in
 from service.api.broker import Broker
+from service.errors import ConcordatError
 
+_LOG = logging.getLogger(__name__)
 _THREADS = 64
 _DESCRIPTION = """A broker through which partner agencies answer each other's questions without handing over records.
 
@@ -57,6 +60,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await run_in_threadpool(broker.log.checkpoint_now, broker.clock())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_checkpoints, broker)
+        tasks.start_soon(_purges, broker)
         yield
         tasks.cancel_scope.cancel()
     broker.close()
@@ -67,6 +71,16 @@ async def _checkpoints(broker: Broker) -> None:
     while True:
         await anyio.sleep(broker.settings.answer_time_step)
         await run_in_threadpool(broker.log.checkpoint_now, broker.clock())
+
+
+async def _purges(broker: Broker) -> None:
+    """Purge what is due at the start, and from time to time."""
+    while True:
+        try:
+            await run_in_threadpool(broker.purges.run)
+        except ConcordatError as error:
+            _LOG.error("purge: %s", error.detail)
+        await anyio.sleep(broker.settings.purge_every.total_seconds())
 
 
 class _Outermost:

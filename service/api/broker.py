@@ -14,6 +14,10 @@ from prometheus_client import CollectorRegistry
 from service.aggregates.asking import Asking
 from service.aggregates.reading import Reading
 from service.agreements.catalogue import Catalogue, CatalogueTransaction
+from service.agreements.leaving import Leaving
+from service.agreements.ports import PurgeTransaction
+from service.agreements.purging import Purges
+from service.agreements.receipts import Sign
 from service.agreements.registry import Registry
 from service.audit.appends import Appends
 from service.audit.log import Log
@@ -26,7 +30,7 @@ from service.intake.service import Intake
 from service.settings import Settings
 
 
-class Transaction(CatalogueTransaction, IdentityTransaction, Protocol):
+class Transaction(CatalogueTransaction, IdentityTransaction, PurgeTransaction, Protocol):
     """A transaction that routes hand to the small use cases."""
 
 
@@ -47,6 +51,7 @@ class Broker:
     """The broker's use cases.
 
     Attributes:
+        receipt: Signs the receipts of signatures.
         keys: What ``GET /v1/keys`` answers.
         ready: Raises where the broker cannot serve.
         metrics: Counts for operators.
@@ -61,6 +66,9 @@ class Broker:
     sign_in: SignIn
     registry: Registry
     catalogue: Catalogue
+    leaving: Leaving
+    purges: Purges
+    receipt: Sign
     intake: Intake
     compaction: Compaction
     asking: Asking

@@ -62,6 +62,11 @@ class Kind(StrEnum):
     SUSPENDED = "suspended"
     RESUMED = "resumed"
     TERMINATED = "terminated"
+    PARTY_WITHDRAWN = "party-withdrawn"
+    """A party took itself, and what it supplies, out of an agreement."""
+    WITHDRAWAL_RESCINDED = "withdrawal-rescinded"
+    KEY_ROTATED = "key-rotated"
+    KEY_REVOKED = "key-revoked"
     EXPUNGED = "expunged"
     """The contents of earlier entries were removed; their leaves stay."""
 

@@ -45,7 +45,10 @@ class StoredEntry:
     entry: str
 
 
-LIFECYCLE = ("enrolled", "registered", "signed", "suspended", "resumed", "terminated")
+LIFECYCLE = (
+    "enrolled", "registered", "signed", "suspended", "resumed", "terminated", "party-withdrawn",
+    "withdrawal-rescinded", "key-rotated", "key-revoked", "purged",
+)  # fmt: skip
 """Kinds of entries about an agreement itself, which all its parties see."""
 
 

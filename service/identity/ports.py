@@ -31,6 +31,10 @@ class ClientStore(Protocol):
         """Add a client."""
         ...
 
+    def has_key(self, jwk: str) -> bool:
+        """Tell whether a key, as canonical JSON, is or was any client's."""
+        ...
+
     def disable(self, client_id: str, at: str) -> None:
         """Disable a client; its tokens stop at once."""
         ...

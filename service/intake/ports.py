@@ -9,6 +9,8 @@ The states of an extract, and what moves it from one to the next:
                          ABORTED           WITHDRAWING --delta--> WITHDRAWN
 
 STAGED, REPLACING and WITHDRAWING are intents: whatever happens, ``service.intake.completion`` leads out of them.
+When the records of an agreement or of a supplier are purged, every standing extract becomes PURGING and then PURGED,
+and every STAGED one ABORTED (``service.agreements.purging``).
 Rows of a COMMITTED, REPLACING or WITHDRAWING extract count as pushed (``STANDING``).
 """
 
@@ -39,6 +41,8 @@ class State(StrEnum):
     WITHDRAWING = "withdrawing"
     WITHDRAWN = "withdrawn"
     ABORTED = "aborted"
+    PURGING = "purging"
+    PURGED = "purged"
 
 
 STANDING = frozenset({State.COMMITTED, State.REPLACING, State.WITHDRAWING})

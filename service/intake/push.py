@@ -56,6 +56,8 @@ class Order:
         replaces: The extract that this one corrects.
         content_digest: The ``Content-Digest`` header.
         content_encoding: The ``Content-Encoding`` header.
+        still_allowed: Raises where the caller may not push any more; called when the intent is about to be stored,
+            while nobody else can change anything.
     """
 
     caller: Caller
@@ -68,6 +70,7 @@ class Order:
     replaces: str | None = None
     content_digest: str | None = None
     content_encoding: str | None = None
+    still_allowed: Callable[[], object] = lambda: None
 
 
 class Pushes:
@@ -156,6 +159,7 @@ class Pushes:
                 known = _bound(transaction, order, row.key)
                 if known is not None:
                     return known
+                order.still_allowed()
                 _insert(transaction, order, row)
             kept = True
         except KeyTaken:
@@ -183,7 +187,8 @@ class Pushes:
 
         Raises:
             NotFound: the caller's party has no such extract.
-            Conflict: ``in_progress`` while it is pushed or replaced, ``not_withdrawable`` after it was replaced.
+            Conflict: ``in_progress`` while it is pushed or replaced, ``not_withdrawable`` after it was replaced or
+                purged.
         """
         with self._means.store.write() as transaction:
             row = _own(transaction, caller, agreement.id, dataset, extract)
@@ -192,7 +197,8 @@ class Pushes:
         if row.state in (State.STAGED, State.REPLACING, State.COMMITTED):
             raise _in_progress()
         if row.state not in (State.WITHDRAWING, State.WITHDRAWN):
-            raise Conflict("the extract was replaced: withdraw the one that replaced it", code="not_withdrawable")
+            words = "the extract was replaced, or purged: withdraw the one that replaced it"
+            raise Conflict(words, code="not_withdrawable")
         self._means.fault("withdrawal-intended")
         return self._completion.withdrawal(row, caller, agreement)
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 from anyio import to_thread
@@ -24,6 +25,7 @@ from service.identity.caller import Caller, Role
 from service.intake.expressions import Covers
 from service.intake.ports import ExtractRow, ExtractStore
 from service.intake.push import Order, Pushes
+from service.policy.withdrawal import SUPPLIER_WITHDRAWN
 
 _AHEAD = timedelta(days=366)
 _LOG = logging.getLogger(__name__)
@@ -193,6 +195,7 @@ class Intake:
             replaces=delivery.replaces,
             content_digest=delivery.content_digest,
             content_encoding=delivery.content_encoding,
+            still_allowed=partial(self._supplied, caller, delivery.agreement, delivery.dataset),
         )
 
     def _supplied(self, caller: Caller, agreement: str, dataset: str) -> Current:
@@ -203,6 +206,8 @@ class Intake:
         entry = found.agreement.datasets.get(dataset)
         if entry is None or entry.supplier != caller.party:
             raise Forbidden("your party supplies no such dataset", code="not_a_supplier")
+        if caller.party in found.row.withdrawn:
+            raise Forbidden("your party has withdrawn from the agreement", code=SUPPLIER_WITHDRAWN)
         return found
 
     def _supplied_ever(self, caller: Caller, agreement: str, dataset: str) -> AgreementRef:

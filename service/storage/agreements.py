@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, select, text, update
 
-from service.agreements.ports import AgreementRow, CompletionRow, PinnedKey, SignatureRow, VersionRow
+from service.agreements.ports import (
+    AgreementRow,
+    CompletionRow,
+    Confirmation,
+    PinnedKey,
+    SignatureRow,
+    VersionRow,
+)
 from service.storage import tables
 
 _AGREEMENT = tables.table(tables.Agreement)
@@ -16,12 +23,19 @@ _SUSPENSION = tables.table(tables.Suspension)
 _ARTEFACT = tables.table(tables.ArtefactBody)
 _KEY = tables.table(tables.PartyKey)
 _PARTY = tables.table(tables.Party)
+_PURGE = tables.table(tables.Purge)
+_RECEIPT = tables.table(tables.SignatureReceipt)
 _SIGNATURE = tables.table(tables.AgreementSignature)
+_TERMINATION = tables.table(tables.Termination)
 _VERSION = tables.table(tables.AgreementVersion)
+_WITHDRAWAL = tables.table(tables.PartyWithdrawal)
 
+_CONFIRMED = ("party", "version", "digest", "jws", "thumbprint", "at")
 _REVISION = text("SELECT name FROM agreement_revision WHERE id = 1")
 _BY_ID = select(_AGREEMENT).where(_AGREEMENT.c.id == bindparam("id"))
 _SUSPENDED = select(_SUSPENSION.c.party).where(_SUSPENSION.c.agreement == bindparam("id")).order_by(_SUSPENSION.c.party)
+_WITHDRAWN = select(_WITHDRAWAL.c.party).where(_WITHDRAWAL.c.agreement == bindparam("id")).order_by(_WITHDRAWAL.c.party)
+_PURGED = select(_PURGE.c.party).where(_PURGE.c.agreement == bindparam("id")).order_by(_PURGE.c.party)
 _VERSIONS = select(_VERSION).where(_VERSION.c.agreement == bindparam("id")).order_by(_VERSION.c.version)
 _COMPLETIONS = (
     select(_COMPLETION.c.version, _COMPLETION.c.signers)
@@ -36,6 +50,8 @@ _SIGNED = (
         _SIGNATURE.c.signed_at,
         _KEY.c.party,
         _KEY.c.jwk,
+        _KEY.c.revoked_at,
+        _KEY.c.revoked_for,
     )
     .select_from(_SIGNATURE.outerjoin(_KEY, _KEY.c.thumbprint == _SIGNATURE.c.thumbprint))
     .where(_SIGNATURE.c.agreement == bindparam("agreement"), _SIGNATURE.c.version == bindparam("version"))
@@ -54,29 +70,43 @@ class AgreementStore:
 
     def pinned_key(self, party: str) -> PinnedKey | None:
         """Return the key pinned for a party."""
-        key = _KEY.c
-        query = (
-            select(key.party, key.thumbprint, key.jwk)
-            .where(key.party == party, key.revoked_at.is_(None))
-            .order_by(key.pinned_at.desc())
-            .limit(1)
-        )
-        row = self._connection.execute(query).first()
-        return PinnedKey(*row) if row else None
+        return self._key(_KEY.c.party == party, _KEY.c.revoked_at.is_(None))
 
     def key(self, thumbprint: str) -> PinnedKey | None:
         """Return any key that was ever pinned."""
+        return self._key(_KEY.c.thumbprint == thumbprint)
+
+    def _key(self, *conditions: ColumnElement[bool]) -> PinnedKey | None:
         key = _KEY.c
-        query = select(key.party, key.thumbprint, key.jwk).where(key.thumbprint == thumbprint)
+        query = select(key.party, key.thumbprint, key.jwk, key.revoked_at, key.revoked_for).where(*conditions)
         row = self._connection.execute(query).first()
         return PinnedKey(*row) if row else None
+
+    def enrolled(self, party: str) -> bool:
+        """Tell whether a party is enrolled."""
+        return self._connection.execute(select(_PARTY.c.id).where(_PARTY.c.id == party)).first() is not None
 
     def enrol(self, party: str, name: str, kind: str, key: PinnedKey, at: str) -> None:
         """Enrol a party and pin its key."""
         values = {"id": party, "name": name, "kind": kind, "enrolled_at": at}
         self._connection.execute(insert(_PARTY), values)
-        pinned = {"thumbprint": key.thumbprint, "party": party, "jwk": key.jwk, "pinned_at": at}
-        self._connection.execute(insert(_KEY), pinned)
+        self.pin(key, at)
+
+    def pin(self, key: PinnedKey, at: str) -> None:
+        """Pin a key; the database refuses a second one for a party."""
+        values = {"thumbprint": key.thumbprint, "party": key.party, "jwk": key.jwk, "pinned_at": at}
+        self._connection.execute(insert(_KEY), values)
+
+    def revoke(self, thumbprint: str, reason: str, at: str) -> None:
+        """Revoke a key, never before a signature by it that was taken: the clocks of brokers may differ."""
+        times = [at]
+        for table, column in ((_SIGNATURE, "signed_at"), (_TERMINATION, "at"), (_WITHDRAWAL, "at")):
+            query = select(func.max(table.c[column])).where(table.c.thumbprint == thumbprint)
+            times += [value for (value,) in self._connection.execute(query) if value is not None]
+        key = _KEY.c
+        held = update(_KEY).where(key.thumbprint == thumbprint)
+        self._connection.execute(held.where(key.revoked_at.is_(None)).values(revoked_at=max(times)))
+        self._connection.execute(held.values(revoked_for=reason))
 
     def agreements(self) -> list[AgreementRow]:
         """Return all agreements."""
@@ -89,8 +119,13 @@ class AgreementStore:
         return self._row(row) if row else None
 
     def _row(self, row: Any) -> AgreementRow:
-        suspended = tuple(item[0] for item in self._connection.execute(_SUSPENDED, {"id": row["id"]}))
-        return AgreementRow(row["id"], row["anchor"], row["period_floor"], row["terminated_at"], suspended)
+        suspended, withdrawn, purges = (
+            tuple(item[0] for item in self._connection.execute(query, {"id": row["id"]}))
+            for query in (_SUSPENDED, _WITHDRAWN, _PURGED)
+        )
+        return AgreementRow(
+            row["id"], row["anchor"], row["period_floor"], row["terminated_at"], suspended, withdrawn, purges
+        )
 
     def add_agreement(self, row: AgreementRow) -> None:
         """Add an agreement."""
@@ -128,7 +163,8 @@ class AgreementStore:
         """Return a version's signatures, each with the key that its thumbprint names."""
         found = self._connection.execute(_SIGNED, {"agreement": agreement, "version": version})
         return [
-            (SignatureRow(*row[:4]), PinnedKey(row[4], row[2], row[5]) if row[4] is not None else None) for row in found
+            (SignatureRow(*row[:4]), PinnedKey(row[4], row[2], *row[5:]) if row[4] is not None else None)
+            for row in found
         ]
 
     def add_signature(self, agreement: str, version: int, row: SignatureRow) -> None:
@@ -176,6 +212,42 @@ class AgreementStore:
         """End an agreement."""
         self._connection.execute(update(_AGREEMENT).where(_AGREEMENT.c.id == agreement).values(terminated_at=at))
 
+    def termination(self, agreement: str) -> Confirmation | None:
+        """Return the signed confirmation that an agreement has ended."""
+        return next(iter(self._confirmations(_TERMINATION, agreement)), None)
+
+    def add_termination(self, agreement: str, row: Confirmation) -> None:
+        """Keep the signed confirmation that an agreement has ended."""
+        self._connection.execute(insert(_TERMINATION), _confirmation(agreement, row))
+
+    def withdrawals(self, agreement: str) -> list[Confirmation]:
+        """Return the withdrawals of parties."""
+        return self._confirmations(_WITHDRAWAL, agreement)
+
+    def withdraw(self, agreement: str, row: Confirmation) -> None:
+        """Keep a party's withdrawal."""
+        self._connection.execute(insert(_WITHDRAWAL), _confirmation(agreement, row))
+
+    def rescind(self, agreement: str, party: str) -> bool:
+        """Take a party's withdrawal back; False where there is none."""
+        query = delete(_WITHDRAWAL).where(_WITHDRAWAL.c.agreement == agreement, _WITHDRAWAL.c.party == party)
+        return self._connection.execute(query).rowcount == 1
+
+    def _confirmations(self, table: Table, agreement: str) -> list[Confirmation]:
+        query = select(*(table.c[name] for name in _CONFIRMED)).where(table.c.agreement == agreement)
+        return [Confirmation(*row) for row in self._connection.execute(query.order_by(table.c.at, table.c.party))]
+
+    def add_receipt(self, agreement: str, version: int, party: str, body: str) -> None:
+        """Keep the receipt of a party's signature."""
+        values = {"agreement": agreement, "version": version, "party": party, "body": body}
+        self._connection.execute(insert(_RECEIPT), values)
+
+    def receipts(self, agreement: str, version: int) -> dict[str, str]:
+        """Return the receipts of a version's signatures by party."""
+        held = _RECEIPT.c
+        query = select(held.party, held.body).where(held.agreement == agreement, held.version == version)
+        return {row[0]: row[1] for row in self._connection.execute(query)}
+
     def raise_period_floor(self, agreement: str, period: int) -> int:
         """Return the larger of ``period`` and any period seen before, and remember it."""
         row = _AGREEMENT.c
@@ -194,3 +266,7 @@ class AgreementStore:
         """Keep an artefact's canonical JSON; the same digest again changes nothing."""
         if self.artefact(digest) is None:
             self._connection.execute(insert(_ARTEFACT), {"digest": digest, "name": name, "body": body})
+
+
+def _confirmation(agreement: str, row: Confirmation) -> dict[str, Any]:
+    return {"agreement": agreement} | {name: getattr(row, name) for name in _CONFIRMED}

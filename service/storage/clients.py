@@ -37,6 +37,10 @@ class ClientStore:
             },
         )  # fmt: skip
 
+    def has_key(self, jwk: str) -> bool:
+        """Tell whether a key, as canonical JSON, is or was any client's."""
+        return self._connection.execute(select(_CLIENT.c.id).where(_CLIENT.c.jwk == jwk)).first() is not None
+
     def disable(self, client_id: str, at: str) -> None:
         """Disable a client."""
         self._connection.execute(update(_CLIENT).where(_CLIENT.c.id == client_id).values(disabled_at=at))

@@ -24,6 +24,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,6 +44,8 @@ from service.storage.compacted import Compacted, extracts_in, made_from, merge, 
 PARTITION = "extract"
 _SUFFIX = ".parquet"
 _LOG = "_delta_log"
+_GRAVES = Path(".purged", "tables")
+"""Where purged folders are put aside; no slug is its name, and it is a level deeper than any table."""
 _ATTEMPTS = 20
 _LEAST = 2
 """Fewer files are not merged."""
@@ -290,12 +293,32 @@ class Lake:
                     yield Stray(folder.parent.name, folder.name, path.stem, modified)
 
     def purge(self, agreement: str) -> None:
-        """Remove everything of an agreement."""
+        """Remove everything of an agreement; the same when repeated, by whomever."""
+        self._purge(self._root / _slug(agreement), agreement)
+
+    def purge_dataset(self, agreement: str, dataset: str) -> None:
+        """Remove everything of one dataset; the same when repeated, by whomever."""
+        self._purge(self._folder(agreement, dataset), f"{agreement}.{dataset}")
+
+    def _purge(self, folder: Path, name: str) -> None:
+        """Put a folder aside, at once and whole, then remove it: nobody ever opens a table that is half there."""
+        graves = self._root / _GRAVES
+        grave = graves / name
         with self._lock:
-            folder = self._root / _slug(agreement)
-            if folder.exists():
-                shutil.rmtree(folder)
-                sync(self._root)
+            while folder.exists() or grave.exists():
+                graves.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with suppress(FileNotFoundError):  # there is none yet, or another process removes it too
+                    shutil.rmtree(grave)
+                self._fault("lake-before-purge")
+                with suppress(FileNotFoundError):  # it was put aside already
+                    folder.rename(grave)
+                self._fault("lake-put-aside")
+            for empty in (graves, graves.parent):
+                with suppress(OSError):  # there is none, or another purge is under way
+                    empty.rmdir()
+            for held in (folder.parent, self._root):
+                if held.exists():
+                    sync(held)
 
     def _transact(
         self, table: DeltaTable, folder: Path, *, added: AddAction | None = None, removed: str | None = None

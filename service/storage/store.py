@@ -14,6 +14,7 @@ from service.storage.database import Database
 from service.storage.extracts import ExtractStore
 from service.storage.ledger import LedgerStore
 from service.storage.log import LogStore
+from service.storage.purges import PurgeStore
 
 
 class Transaction:
@@ -26,6 +27,7 @@ class Transaction:
         self.extracts = ExtractStore(connection)
         self.ledger = LedgerStore(connection)
         self.log = LogStore(connection)
+        self.purges = PurgeStore(connection)
 
 
 class Store:

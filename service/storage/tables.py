@@ -23,7 +23,7 @@ class Party(SQLModel, table=True):
 
 
 class PartyKey(SQLModel, table=True):
-    """A signing key pinned for a party at enrolment; the newest that is not revoked is the pinned one."""
+    """A signing key that was ever pinned for a party; at most one a party is not revoked, and that one is pinned."""
 
     __tablename__ = "party_key"
     thumbprint: str = Field(primary_key=True)
@@ -31,6 +31,7 @@ class PartyKey(SQLModel, table=True):
     jwk: str
     pinned_at: str
     revoked_at: str | None = None
+    revoked_for: str | None = None
 
 
 class Client(SQLModel, table=True):
@@ -104,6 +105,62 @@ class Suspension(SQLModel, table=True):
     agreement: str = Field(primary_key=True)
     party: str = Field(primary_key=True)
     suspended_at: str
+
+
+class SignatureReceipt(SQLModel, table=True):
+    """The broker's signed receipt of a party's signature, as canonical JSON."""
+
+    __tablename__ = "signature_receipt"
+    agreement: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    party: str = Field(primary_key=True)
+    body: str
+
+
+class PartyWithdrawal(SQLModel, table=True):
+    """A party's signed withdrawal of itself and what it supplies, over the version that decided then."""
+
+    __tablename__ = "party_withdrawal"
+    agreement: str = Field(primary_key=True)
+    party: str = Field(primary_key=True)
+    version: int
+    digest: str
+    jws: str
+    thumbprint: str
+    at: str
+
+
+class Termination(SQLModel, table=True):
+    """A supplier's signed confirmation that an agreement has ended, over the version that decided then."""
+
+    agreement: str = Field(primary_key=True)
+    party: str
+    version: int
+    digest: str
+    jws: str
+    thumbprint: str
+    at: str
+
+
+class Purge(SQLModel, table=True):
+    """A purge that was begun and, where ``done_at`` is set, done; of all suppliers where ``party`` is empty."""
+
+    agreement: str = Field(primary_key=True)
+    party: str = Field(primary_key=True)
+    reason: str
+    version: int
+    digest: str
+    begun_at: str
+    done_at: str | None = None
+
+
+class PurgeReceipt(SQLModel, table=True):
+    """A supplier's signed receipt of the purge of its records, as canonical JSON."""
+
+    __tablename__ = "purge_receipt"
+    agreement: str = Field(primary_key=True)
+    party: str = Field(primary_key=True)
+    body: str
 
 
 class AgreementRevision(SQLModel, table=True):

@@ -31,6 +31,8 @@ def test_every_call_of_the_design_is_described():
         f"{agreement}/versions/{{version}}/signatures": ["post"],
         f"{agreement}/suspension": ["post"],
         f"{agreement}/termination": ["post"],
+        f"{agreement}/withdrawal": ["post", "delete"],
+        f"{agreement}/purge": ["get"],
         f"{agreement}/datasets": ["get"],
         f"{agreement}/datasets/{{dataset}}": ["get"],
         f"{agreement}/datasets/{{dataset}}/extracts": ["get", "post"],

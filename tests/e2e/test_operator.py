@@ -102,7 +102,8 @@ def two_party_agreement(keys: dict[str, str]) -> dict[str, Any]:
     return value
 
 
-def test_three_agencies_start_from_nothing(shell):
+def agree(shell):
+    """Enrol three agencies, register their agreement, and sign it as each of them."""
     folder = shell.folder
     keys = {}
     for party, kind in PARTIES.items():
@@ -126,10 +127,18 @@ def test_three_agencies_start_from_nothing(shell):
     issuer = shell.environment["CONCORDAT_ISSUER"]
     for party in PARTIES:
         key = f"{party}.signing.jwk"
-        signature = shell.run("agreement", "sign", "agreement.yaml", "--key", key, "--broker", issuer)
+        signature = shell.run(
+            "agreement", "sign", "agreement.yaml", "--key", key, "--broker", issuer, "--out", f"{party}.sig"
+        )
         (folder / f"{party}.jws").write_text(signature)
-        shell.client(party, "agreement", "submit", "agreement.yaml", f"{party}.jws")
+        given = f"{party}.sig" if party == "bri-ed" else f"{party}.jws"
+        shell.client(party, "agreement", "submit", "agreement.yaml", given, "--out", f"{party}.receipt.json")
+    return keys
 
+
+def test_three_agencies_start_from_nothing(shell):
+    folder, issuer = shell.folder, shell.environment["CONCORDAT_ISSUER"]
+    agree(shell)
     for party, dataset, seed in (("as-police", "police-violence", "5"), ("bri-ed", "ed-assaults", "5")):
         days = ("--from", "2026-04-01", "--to", "2026-06-30")
         what = ("--schema", f"{dataset}/v1", "--rows", "5000", "--seed", seed)
@@ -163,6 +172,66 @@ def test_three_agencies_start_from_nothing(shell):
     text = (folder / "log.ndjson").read_text()
     (folder / "edited.ndjson").write_text(text.replace("police-violence", "police-violense", 1))
     shell.run("log", "verify", "edited.ndjson", "--key", vkey, expect=5)
+
+
+def test_signatures_are_verified_keys_rotated_and_an_agreement_left_and_ended(shell):
+    folder, issuer = shell.folder, shell.environment["CONCORDAT_ISSUER"]
+    keys = agree(shell)
+    given = [word for party in PARTIES for word in ("--signature", f"{party}.sig")]
+    verified = json.loads(shell.run("agreement", "verify", "agreement.yaml", *given, "--json"))
+    assert [(item["party"], item["broker"], item["covers"]) for item in verified["held"]] == [
+        (party, issuer, "file") for party in PARTIES
+    ]
+    assert verified["complete"]
+    bare = ("--signature", "as-police.jws", "--key", "as-police.signing.pub.jwk", "--broker", issuer)
+    told = shell.run("agreement", "verify", "agreement.yaml", *bare)
+    assert "missing" in told
+    assert "bri-ed" in told
+    text = (folder / "agreement.yaml").read_text()
+    for edited, code in ((text.replace("Avon", "Aven", 1), "bad_signature"), (text + "# note\n", "file_changed")):
+        (folder / "edited.yaml").write_text(edited)
+        assert code in shell.run("agreement", "verify", "edited.yaml", *given, expect=5)
+    receipt = json.loads((folder / "bri-ed.receipt.json").read_text())
+    assert (receipt["party"], receipt["key"], receipt["unsigned"]) == ("bri-ed", keys["bri-ed"], ["as-opcc"])
+
+    status = shell.client("as-opcc", "agreement", "status")
+    assert "cardiff-model version 1: in_force" in status
+    assert "signed by bri-ed" in status
+    assert "with the broker's receipt" in status
+
+    signing = ("--signing-key", "as-police.signing.jwk")
+    shell.client("bri-ed", "agreement", "suspend")
+    assert "agreement_suspended" in shell.client("as-opcc", "agreement", "status")
+    shell.client("bri-ed", "agreement", "resume")
+    left = shell.client("as-police", "agreement", "leave", *signing)
+    assert "withdrawn; final from" in left
+    assert "withdrawn: as-police" in shell.client("as-opcc", "agreement", "status")
+    shell.client("as-police", "agreement", "rejoin")
+
+    shell.run("key", "new", "next.jwk")
+    rotated = shell.run("party", "rotate-key", "as-police", "--key", "next.pub.jwk")
+    assert f"superseded: {keys['as-police']}" in rotated
+    assert "bad_signature" in shell.client("as-police", "agreement", "terminate", *signing, expect=3)
+    assert "in_force" in shell.client("as-opcc", "agreement", "status")
+    for words, code in (
+        (("party", "rotate-key", "bri-ed", "--key", "as-police.signing.pub.jwk"), "key_pinned"),
+        (("party", "rotate-key", "bri-ed", "--key", "as-police.client.pub.jwk"), "key_reused"),
+        (("party", "rotate-key", "bri-ed", "--key", "next.jwk"), "bad_key"),
+        (("party", "enrol", "x", "--name", "x", "--kind", "other", "--key", "bri-ed.client.pub.jwk"), "key_reused"),
+        (("client", "add", "c", "--party", "bri-ed", "--role", "analyst", "--key", "as-police.signing.pub.jwk"),
+         "key_reused"),
+        (("party", "revoke-key", "bri-ed", "--key-thumbprint", keys["as-opcc"], "--reason", "compromised"),
+         "unknown_key"),
+    ):  # fmt: skip
+        assert code in shell.run(*words, expect=4 if code == "bad_key" else 3), words
+
+    shell.client("as-police", "agreement", "terminate", "--signing-key", "next.jwk")
+    assert "agreement_terminated" in shell.client("as-opcc", "agreement", "status")
+    assert "not_found" in shell.client("as-police", "agreement", "purge-receipt", expect=3)
+    assert "(terminated): due" in shell.run("purge")
+    revoke = ("party", "revoke-key", "bri-ed", "--key-thumbprint", keys["bri-ed"], "--reason", "compromised")
+    assert "is revoked (compromised)" in shell.run(*revoke)
+    assert "already_revoked" in shell.run(*revoke, expect=3)
 
 
 @pytest.mark.parametrize(

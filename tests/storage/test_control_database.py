@@ -78,6 +78,9 @@ _CHANGES = {
     "suspension": "INSERT INTO suspension VALUES ('{id}', 'p', 't')",
     "party_key": "UPDATE party_key SET revoked_at = '2026-11-22T00:00:00.000Z'",
     "artefact": "INSERT INTO artefact VALUES ('d', 'n', 'b')",
+    "party_withdrawal": "INSERT INTO party_withdrawal VALUES ('{id}', 'p', 1, 'd', 'j', 't', 's')",
+    "termination": "INSERT INTO termination VALUES ('{id}', 'p', 1, 'd', 'j', 't', 's')",
+    "purge": "INSERT INTO purge VALUES ('{id}', '', 'expired', 1, 'd', 's', NULL)",
 }
 
 

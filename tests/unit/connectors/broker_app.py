@@ -83,7 +83,7 @@ def app(broker: BrokerDouble) -> FastAPI:  # noqa: C901, PLR0915 - one small fun
 
     @made.post("/v1/agreements/avon/versions/1/signatures", status_code=201)
     async def sign(request: Request) -> Any:
-        return {"party": "opcc", "version": "1", "unsigned": [], "got": (await request.json())["signature"]}
+        return broker.changed("signature receipt", broker.signature_receipt((await request.json())["signature"]))
 
     @made.get("/v1/agreements/avon/datasets")
     def datasets() -> Any:

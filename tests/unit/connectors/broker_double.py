@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi.responses import JSONResponse, Response
 
 from schemas import jws
-from schemas.canonical import digest
+from schemas.canonical import digest, digest_of
 from service.audit import merkle
 from service.audit.checkpoint import sign_checkpoint
 from service.audit.entry import AgreementRef, Caller, Charge
@@ -67,6 +67,7 @@ class BrokerDouble:
     tokens: set[str] = field(default_factory=set)
     assertions: set[str] = field(default_factory=set)
     withdrawn: set[str] = field(default_factory=set)
+    signed_digest: str = REFERENCE.digest
     token_life: int = 600
     lag: int = 0
     """Entries at the log's end that the checkpoint covers only after as many more calls for it."""
@@ -110,6 +111,18 @@ class BrokerDouble:
         self.tokens.add(token)
         life = self.token_life
         return JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": life, "scope": ""})
+
+    def signature_receipt(self, signature: str) -> dict[str, Any]:
+        told = {
+            "type": "concordat/signature-receipt/v1",
+            "agreement": {"id": AGREEMENT, "version": "1", "digest": self.signed_digest},
+            "version": "1",
+            "party": "opcc",
+            "signature_digest": digest_of(signature.encode()),
+            "unsigned": [],
+            "audit": {"index": self.log.size},
+        }
+        return self.signed(told, "concordat-signature-receipt+jws")
 
     def receipt(self, request: Seen, dataset: str) -> dict[str, Any]:
         index = self.log.append("pushed", agreement=REFERENCE)

@@ -508,15 +508,18 @@ def test_a_finding_says_what_and_where(run: Run, tmp_path: Path, old: str, new: 
 
 
 def test_a_signature_is_handed_in_and_the_standing_shown(
-    as_opcc: Run, broker: BrokerDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, as_opcc: Run, broker: BrokerDouble, tmp_path: Path
 ) -> None:
     file = example(tmp_path)
     text = file.read_text().replace("id: avon-somerset-serious-violence", "id: avon", 1)
     file.write_text(text)
     (tmp_path / "signature").write_text("header..signature\n")
-    done = as_opcc("agreement", "submit", file, "signature")
+    broker.signed_digest = json.loads(run("agreement", "digest", file, "--json").stdout)["digest"]
+    done = as_opcc("agreement", "submit", file, "signature", "--out", "receipt.json")
     assert done.exit_code == 0, done.stderr
     assert json.loads(broker.seen[-1].body) == {"signature": "header..signature"}
+    receipt = json.loads((tmp_path / "receipt.json").read_text())
+    assert receipt["agreement"]["digest"] == broker.signed_digest
     assert REFERENCE.digest in as_opcc("agreement", "show").stdout
     file.write_text("- [")
     assert as_opcc("agreement", "submit", file, "signature").exit_code == 4

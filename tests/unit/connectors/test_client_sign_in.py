@@ -70,7 +70,7 @@ def test_a_token_that_is_no_longer_taken_is_renewed_even_where_a_call_is_not_rep
 ) -> None:
     client.keys()
     broker.tokens.clear()
-    assert client.sign("avon", "1", "jws")["got"] == "jws"
+    assert client.sign("avon", "1", "jws")["party"] == "opcc"
     assert len(broker.called("/oauth/token")) == 2
 
 

@@ -201,6 +201,47 @@ def test_purge_removes_an_agreement_and_nothing_else(lake: Lake, tmp_path: Path)
     assert lake.files(A, D, version) == []
 
 
+def test_purging_a_dataset_leaves_the_others(lake: Lake, tmp_path: Path) -> None:
+    version = commit(lake, "x-1", 1, tmp_path)
+    other = tmp_path / "lake" / A / "dataset-2"
+    other.mkdir()
+    lake.purge_dataset(A, D)
+    lake.purge_dataset(A, D)
+    assert lake.files(A, D, version) == []
+    assert [path.name for path in (tmp_path / "lake" / A).iterdir()] == ["dataset-2"]
+    assert [path.name for path in (tmp_path / "lake").iterdir()] == [A]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_purge_that_fails_half_way_leaves_no_table_that_is_half_there(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    version = commit(lake, "x-1", 1, tmp_path)
+
+    def purge() -> None:
+        if whole:
+            lake.purge(A)
+        else:
+            lake.purge_dataset(A, D)
+
+    def half(folder: Path) -> None:
+        first = next(folder.rglob("*.json"), None)
+        if first is None:
+            raise FileNotFoundError
+        first.unlink()
+        raise OSError("the disk fails")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", half)
+        with pytest.raises(OSError, match="the disk fails"):
+            purge()
+    assert lake.files(A, D, version) == []
+    assert lake.committed(A, D, "x-1") is None
+    assert list(lake.strays()) == []
+    purge()
+    assert not list((tmp_path / "lake").rglob("*.parquet"))
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "A", "x_1", "x\n", "-x", "x" * 64, "é", "a\0"])
 def test_names_that_are_no_slugs_are_refused(lake: Lake, name: str) -> None:
     for call in (

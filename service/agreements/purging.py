@@ -1,0 +1,284 @@
+"""Purging: the records of an agreement that has ended, or of a supplier that has left, once the grace is over.
+
+Three steps, each of which anyone may repeat at any time with the same outcome:
+
+1. *Begin* (one transaction): the purge is decided from what is stored and the clock, and noted. From here on the
+   agreement can get no version any more and the withdrawal cannot be rescinded; its extracts are ``purging``, in no
+   answer and in no recovery.
+2. *Remove*: the tables' folders leave the lake.
+3. *Record* (one transaction): the log entry, each supplier's signed receipt, extracts and data versions.
+
+A purge follows a supplier's signed confirmation of the end, a party's signed withdrawal of itself, or the end of the
+period that every party signed; each is verified again here, and nothing is purged on a mark in the database alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from schemas.canonical import canonical
+from schemas.confirmations import TERMINATION_TYPE, WITHDRAWAL_TYPE, termination_payload, withdrawal_payload
+from service.agreements.confirming import holds
+from service.agreements.grace import ended, over
+from service.agreements.ports import EVERYBODY, Confirmation, PurgeRow, PurgeTransaction, Transaction, VersionRow
+from service.agreements.receipts import Sign, of_purge
+from service.agreements.standing import State, document, seen_by, state
+from service.audit.entry import AgreementRef, Decision, Entry, Kind, format_time
+from service.audit.entry import Caller as EntryCaller
+from service.errors import ConcordatError, NotFound
+from service.identity.caller import Caller, Role
+
+PURGE_STEPS = ("purge-begun", "lake-before-purge", "lake-put-aside", "purge-removed", "purge-recorded")
+"""The steps of a purge that a crash could follow, in order."""
+
+
+class Store(Protocol):
+    """Opens transactions."""
+
+    def write(self) -> AbstractContextManager[PurgeTransaction]:
+        """Open a transaction that commits at its end."""
+        ...
+
+    def read(self) -> AbstractContextManager[PurgeTransaction]:
+        """Open a transaction that reads one state."""
+        ...
+
+
+class Lake(Protocol):
+    """The records' tables; each call is safe to repeat, also by several at once."""
+
+    def purge(self, agreement: str) -> None:
+        """Remove everything of an agreement."""
+        ...
+
+    def purge_dataset(self, agreement: str, dataset: str) -> None:
+        """Remove everything of one dataset."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A purge that is to be, or was just done.
+
+    Attributes:
+        party: Whose records; ``EVERYBODY`` for all of them.
+        reason: ``terminated``, ``expired`` or ``withdrawn``.
+        due: When the grace is over; None where there is no signed confirmation that holds.
+    """
+
+    agreement: str
+    party: str
+    reason: str
+    due: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Purges:
+    """The use cases.
+
+    Attributes:
+        store: Opens transactions.
+        lake: The records' tables.
+        broker: The issuer.
+        sign: Signs receipts with the broker's release key.
+        clock: The time, in UTC.
+        fault: Called with the name of each step that a crash could follow.
+    """
+
+    store: Store
+    lake: Lake
+    broker: str
+    sign: Sign
+    clock: Callable[[], datetime]
+    fault: Callable[[str], None] = field(default=lambda _: None)
+
+    def run(self) -> list[Plan]:
+        """Complete what was begun and do what is due; return the purges that this call completed.
+
+        Raises:
+            ConcordatError: ``purge_incomplete``: some failed, told by agreement and the error's type; the others
+                were done, and calling again completes the rest.
+        """
+        done: list[Plan] = []
+        failed = []
+        for agreement in self._agreements():
+            try:
+                done += self._run(agreement)
+            except Exception as error:  # noqa: BLE001 - one must not keep the others from being done
+                failed.append(f"{agreement} ({type(error).__name__})")
+        if failed:
+            raise ConcordatError(f"not completed: {', '.join(failed)}; run it again", code="purge_incomplete")
+        return done
+
+    def planned(self) -> list[Plan]:
+        """Return the purges that are neither due nor done, those without a confirmation that holds among them.
+
+        The end of a period that lies ahead is in every agreement and not listed.
+        """
+        now, made = self.clock(), []
+        for agreement in self._agreements():
+            with self.store.read() as tx:
+                begun = {row.party for row in tx.purges.purges(agreement)}
+                if EVERYBODY not in begun:
+                    plans = self._plans(tx, agreement, now)
+                    made += [plan for plan in plans if plan.party not in begun]
+        return made
+
+    def receipt(self, tx: PurgeTransaction, caller: Caller, agreement_id: str) -> str:
+        """Return the caller's party's own receipt, as canonical JSON.
+
+        Raises:
+            NotFound: nothing of the party was purged.
+        """
+        caller.require(Role.SUPPLIER, Role.IG_LEAD)
+        known = seen_by(tx.agreements, agreement_id, self.broker, caller.party)
+        body = tx.purges.receipt(agreement_id, caller.party) if known else None
+        if body is None:
+            raise NotFound("nothing that your party supplied was purged")
+        return body
+
+    # --- what is due
+
+    def _agreements(self) -> list[str]:
+        with self.store.read() as tx:
+            return [row.id for row in tx.agreements.agreements()]
+
+    def _plans(self, tx: Transaction, agreement_id: str, now: datetime) -> list[Plan]:
+        """Return an agreement's purges to come, that of everything first."""
+        held = state(tx.agreements, agreement_id, self.broker)
+        if held is None or held.decides is None:
+            return []
+        decides = document(held.decides.document)
+        plans = []
+        if held.row.terminated_at is not None:
+            end = tx.agreements.termination(agreement_id)
+            payload = termination_payload
+            due = self._due(tx, held, end, payload, TERMINATION_TYPE) if end is not None else None
+            plans.append(Plan(agreement_id, EVERYBODY, "terminated", due))
+        if now >= ended(decides):
+            plans.append(Plan(agreement_id, EVERYBODY, "expired", over(decides, ended(decides))))
+        withdrawals = tx.agreements.withdrawals(agreement_id)
+        suppliers = _supplied(tx, agreement_id) if withdrawals else {}
+        for row in withdrawals:
+            if row.party not in suppliers:
+                continue  # it has nothing here
+            due = self._due(tx, held, row, withdrawal_payload, WITHDRAWAL_TYPE)
+            plans.append(Plan(agreement_id, row.party, "withdrawn", due))
+        return plans
+
+    def _due(
+        self,
+        tx: Transaction,
+        held: State,
+        confirmation: Confirmation,
+        payload: Callable[[str, str, str], dict[str, str]],
+        typ: str,
+    ) -> datetime | None:
+        """Return when the grace after a confirmation is over, None where the confirmation does not hold."""
+        signed = next((row for row in held.versions if row.version == confirmation.version), None)
+        if held.decides is None or signed is None or signed.digest != confirmation.digest:
+            return None
+        if not holds(tx.agreements, confirmation, payload(held.row.id, signed.digest, self.broker), typ):
+            return None
+        return over(document(held.decides.document), datetime.fromisoformat(confirmation.at))
+
+    # --- doing it
+
+    def _run(self, agreement: str) -> Iterator[Plan]:
+        self._begin(agreement)
+        with self.store.read() as tx:
+            rows = tx.purges.purges(agreement)
+        for row in rows:
+            self._remove(row)  # again where it is done: what another process may have put there since goes too
+            if row.done_at is None:
+                self.fault("purge-removed")
+                if self._record(row):
+                    self.fault("purge-recorded")
+                    yield Plan(agreement, row.party, row.reason, None)
+
+    def _begin(self, agreement: str) -> None:
+        """Step 1: note every purge that is due now."""
+        now = self.clock()
+        with self.store.read() as tx:
+            due = self._newly_due(tx, agreement, now)
+        if not due:
+            return
+        with self.store.write() as tx:
+            for plan in self._newly_due(tx, agreement, now):
+                decides = self._decides(tx, agreement)
+                at = format_time(now)
+                tx.purges.begin(PurgeRow(agreement, plan.party, plan.reason, decides.version, decides.digest, at))
+        self.fault("purge-begun")
+
+    def _newly_due(self, tx: PurgeTransaction, agreement: str, now: datetime) -> list[Plan]:
+        begun = {row.party for row in tx.purges.purges(agreement)}
+        if EVERYBODY in begun:
+            return []
+        due: dict[str, Plan] = {}
+        for plan in self._plans(tx, agreement, now):
+            if plan.due is not None and now >= plan.due and plan.party not in begun:
+                due.setdefault(plan.party, plan)
+        return [due[EVERYBODY]] if EVERYBODY in due else list(due.values())
+
+    def _remove(self, row: PurgeRow) -> None:
+        """Step 2: take the tables out of the lake."""
+        if row.party == EVERYBODY:
+            self.lake.purge(row.agreement)
+            return
+        with self.store.read() as tx:
+            supplied = _supplied(tx, row.agreement)
+        for dataset in supplied.get(row.party, ()):
+            self.lake.purge_dataset(row.agreement, dataset)
+
+    def _record(self, row: PurgeRow) -> bool:
+        """Step 3: log it and sign the receipts; False where another process has."""
+        now = self.clock()
+        at = format_time(now)
+        with self.store.write() as tx:
+            if any(held.party == row.party and held.done_at for held in tx.purges.purges(row.agreement)):
+                return False
+            index = tx.log.append(_entry(row, now))
+            suppliers = sorted(_supplied(tx, row.agreement)) if row.party == EVERYBODY else [row.party]
+            for party in suppliers:
+                if tx.purges.receipt(row.agreement, party) is None:  # who left before has its own
+                    taken = tx.purges.taken(row.agreement, party)
+                    body = of_purge(row, party, taken, at, index, self.sign)
+                    tx.purges.add_receipt(row.agreement, party, canonical(body).decode())
+            tx.purges.finish(row.agreement, row.party, at)
+        return True
+
+    def _decides(self, tx: Transaction, agreement: str) -> VersionRow:
+        held = state(tx.agreements, agreement, self.broker)
+        if held is None or held.decides is None:
+            raise RuntimeError("what is purged was in force")
+        return held.decides
+
+
+def _supplied(tx: Transaction, agreement: str) -> dict[str, list[str]]:
+    """Return by supplier the datasets that it ever supplied under an agreement; a dataset keeps its supplier."""
+    completed = {row.version for row in tx.agreements.completions(agreement)}
+    made: dict[str, set[str]] = {}
+    for version in tx.agreements.versions(agreement):
+        if version.version in completed:
+            for name, dataset in document(version.document).datasets.items():
+                made.setdefault(dataset.supplier, set()).add(name)
+    return {party: sorted(datasets) for party, datasets in made.items()}
+
+
+def _entry(row: PurgeRow, now: datetime) -> Entry:
+    result: dict[str, Any] = {"reason": row.reason}
+    if row.party != EVERYBODY:
+        result["party"] = row.party
+    return Entry(
+        kind=Kind.PURGED,
+        time=now,
+        caller=EntryCaller(None, row.party or None, None),
+        nonce=Caller.nonce(),
+        agreement=AgreementRef(row.agreement, str(row.version), row.digest),
+        decision=Decision("allowed", "allowed"),
+        result=result,
+    )
