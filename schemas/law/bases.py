@@ -12,7 +12,7 @@ from schemas.model import Strict
 from schemas.names import Text
 
 _SCHEDULE = re.compile(r"schedule\s+1", re.IGNORECASE)
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"(?<![\d(])\d{1,2}(?!\d)")
 
 
 class Article6(Strict):

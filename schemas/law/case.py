@@ -104,7 +104,9 @@ class Case:
         taken: tuple[DataClass, ...] = ("depersonalised",)
         if dataset.privacy_unit == "person":
             taken = self.table.classes_of_persons[self.party(dataset.supplier).kind]
-        return tuple(dict.fromkeys((*(dataset.data_classes or taken), *self.shown(name).values())))
+        classes = dataset.data_classes or taken
+        more = [held for held in self.shown(name).values() if held not in SPECIAL or SPECIAL.isdisjoint(classes)]
+        return tuple(dict.fromkeys((*classes, *more)))
 
     def shown(self, name: str) -> dict[str, DataClass]:
         """Return the columns of a person dataset that show a class of data by their code list."""
