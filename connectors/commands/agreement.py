@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from connectors import agreements, checking, checkshow, render, sarif
+from connectors import agreements, render
 from connectors.commands import output
 from connectors.commands.connection import Connection, connected
 from connectors.commands.failures import MALFORMED, CommandError
@@ -25,7 +23,6 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="The agreement, YAML 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     agreement = group(app, "agreement")
-    agreement.command("check")(check)
     agreement.command("digest")(digest)
     agreement.command("sign")(sign)
     agreement.command("submit")(connected(submit))
@@ -33,49 +30,6 @@ def register(app: typer.Typer) -> None:
     key = group(app, "key")
     key.command("new")(new)
     key.command("new-pseudonym-key")(new_for_pseudonyms)
-
-
-class Format(StrEnum):
-    """How the check tells its findings."""
-
-    TEXT = "text"
-    JSON = "json"
-    SARIF = "sarif"
-
-
-class FailOn(StrEnum):
-    """The least severity that fails the check."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-def check(
-    file: File,
-    *,
-    today: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day to check as of; today if left out.")
-    ] = None,
-    form: Annotated[Format, typer.Option("--format", help="For people, for machines, or SARIF 2.1.0.")] = Format.TEXT,
-    fail_on: Annotated[FailOn, typer.Option(help="The least severity that ends with exit code 4.")] = FailOn.ERROR,
-    json: Json = False,
-) -> None:
-    """Check an agreement: its shape, its pins, and the law as data. A check, and not legal advice.
-
-    Ends with 0 where nothing is as grave as --fail-on, else with 4: `agreement_malformed` where the document cannot
-    be read or does not fit what it pins, so that the law was not looked at, else `agreement_fails_check`.
-    """
-    day = datetime.now(UTC) if today is None else today
-    report = checking.check(file, day.date())
-    if form is Format.SARIF:
-        output.result(sarif.log(report), as_json=True)
-    else:
-        as_json = json or form is Format.JSON
-        output.result(checkshow.as_json(report), *checkshow.shown(report), as_json=as_json)
-    if report.malformed:
-        raise CommandError("agreement_malformed", f"{len(report.found)} findings in {file}", MALFORMED)
-    if report.fails(fail_on.value):
-        raise CommandError("agreement_fails_check", f"{file}: {checkshow.summary(report)}", MALFORMED)
 
 
 def digest(file: File, *, json: Json = False) -> None:

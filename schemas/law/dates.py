@@ -34,7 +34,7 @@ def _review_far(case: Case) -> Iterator[Place]:
 
 
 def _dpia(case: Case) -> Dpia | None:
-    held = case.agreement.legal.dpia if case.agreement.legal is not None else None
+    held = case.agreement.legal.dpia
     return held if isinstance(held, Dpia) else None
 
 

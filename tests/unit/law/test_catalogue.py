@@ -16,7 +16,7 @@ from schemas import artefacts
 from schemas.errors import DocumentError
 from schemas.fit import misfits
 from schemas.law import catalogue
-from schemas.law.finding import Finding
+from schemas.law.finding import Finding, Rule
 
 TODAY = date(2026, 11, 24)
 BASE: Any = documents.load(agreements.path("cardiff-minimal").read_bytes())
@@ -208,7 +208,7 @@ def test_every_rule_has_a_document_that_breaks_it() -> None:
 
 
 @pytest.mark.parametrize("rule", catalogue.RULES, ids=lambda rule: rule.id)
-def test_one_edit_breaks_exactly_one_rule(rule: catalogue.Rule) -> None:
+def test_one_edit_breaks_exactly_one_rule(rule: Rule) -> None:
     findings = found(BREAKS[rule.id])
     assert {finding.rule for finding in findings} == {rule.id}
     for finding in findings:
