@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from connectors.checking import Located, Report
 from schemas.law.catalogue import DISCLAIMER, RULES
@@ -33,9 +35,14 @@ def log(report: Report) -> dict[str, Any]:
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "properties": {"today": report.today.isoformat(), "digest": report.digest},
-        "results": [_result(found, report.file.as_posix(), place[found.rule]) for found in report.found],
+        "results": [_result(found, _uri(report.file), place[found.rule]) for found in report.found],
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _uri(file: Path) -> str:
+    """Return a file's place as a URI, relative where the path is."""
+    return file.as_uri() if file.is_absolute() else quote(file.as_posix())
 
 
 def _described(rule: str, says: str, level: str, source: str, mend: str) -> dict[str, Any]:

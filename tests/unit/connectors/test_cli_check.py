@@ -250,6 +250,7 @@ def test_sarif_is_sarif_and_points_at_the_line(run: Run, file: Path, break_it: C
         ("offence_group: [as-is]", "offence_group: [finest]", "unknown_level"),
         ("arrived: [month, quarter]", "lsoa: [as-is]", "keys_not_public"),
         ("measure: {count: true, persons: true}", "measure: {mean: [sex]}", "not_a_number"),
+        ("    link: [police-violence]\n", "    link: [police-violence]\n    combine: {age: 2}\n", "not_combinable"),
     ],
 )
 def test_the_law_is_looked_at_only_when_the_document_is_one(
@@ -266,6 +267,20 @@ def test_the_law_is_looked_at_only_when_the_document_is_one(
         else:
             rules = {finding["rule"] for finding in told["findings"]}
         assert rules == {code}
+
+
+def test_a_file_is_named_by_a_uri(run: Run, file: Path) -> None:
+    without_rights(file)
+    spaced = file.with_name("our agreement.yaml")
+    file.rename(spaced)
+
+    def uri(name: object) -> str:
+        log = json.loads(run(name, *DAY, "--format", "sarif").stdout)
+        told: str = log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        return told
+
+    assert uri("our agreement.yaml") == "our%20agreement.yaml"
+    assert uri(spaced) == spaced.as_uri()
 
 
 def test_a_json_file_is_read_by_its_suffix(run: Run, tmp_path: Path) -> None:
