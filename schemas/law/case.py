@@ -29,6 +29,20 @@ class Disclosure:
     purpose: str
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A party that supplies or receives a dataset, and the lawful basis that it relies on for it.
+
+    Attributes:
+        path: Where the basis stands.
+    """
+
+    path: str
+    basis: PurposeLegal
+    dataset: str
+    party: str
+
+
 @dataclass(frozen=True)
 class Case:
     """What the rules are about.
@@ -65,6 +79,19 @@ class Case:
                     recipient = self.party(to)
                     if to != supplier.id and recipient.kind != "processor":
                         found[grant.dataset, to, purpose] = Disclosure(grant.dataset, supplier, recipient, purpose)
+        return tuple(found[key] for key in sorted(found))
+
+    @cached_property
+    def uses(self) -> tuple[Use, ...]:
+        """Every basis that a supplier or a recipient relies on, as the grants have it, once."""
+        found: dict[tuple[str, str, str], Use] = {}
+        for grant in self.agreement.grants:
+            dataset = self.agreement.datasets[grant.dataset]
+            for purpose in self.covered(grant.for_, dataset):
+                for party in (dataset.supplier, *grant.to):
+                    if (purpose, grant.dataset, party) not in found:
+                        use = Use(*self.basis(purpose, party), grant.dataset, party)
+                        found[purpose, grant.dataset, party] = use
         return tuple(found[key] for key in sorted(found))
 
     def covered(self, granted: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:

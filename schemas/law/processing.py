@@ -14,20 +14,6 @@ from schemas.law.finding import Place, Rule
 REMEMBERED = "(remembered, not read)"
 
 
-def _uses(case: Case) -> Iterator[tuple[str, PurposeLegal, str, str]]:
-    """Yield each basis that somebody relies on for a dataset: where it stands, what it says, the dataset, the party."""
-    for name, grant_for, recipients in _grants(case):
-        dataset = case.agreement.datasets[name]
-        for purpose in case.covered(grant_for, dataset):
-            for party in (dataset.supplier, *recipients):
-                yield (*case.basis(purpose, party), name, party)
-
-
-def _grants(case: Case) -> Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
-    for grant in case.agreement.grants:
-        yield grant.dataset, grant.for_, grant.to
-
-
 def _bases(case: Case) -> Iterator[tuple[str, PurposeLegal]]:
     """Yield each basis of the document and where it stands."""
     for name, purpose in case.agreement.purposes.items():
@@ -40,11 +26,11 @@ def _lacking(case: Case, classes: frozenset[DataClass]) -> Iterator[tuple[str, P
     """Yield each basis that is used for data of these classes, and the datasets with the columns that show it."""
     used: defaultdict[str, set[str]] = defaultdict(set)
     bases: dict[str, PurposeLegal] = {}
-    for path, basis, name, _ in _uses(case):
-        if classes & set(case.classes(name)):
-            columns = sorted(column for column, held in case.shown(name).items() if held in classes)
-            used[path].add(f"{name} ({', '.join(columns)})" if columns else name)
-            bases[path] = basis
+    for use in case.uses:
+        if classes & set(case.classes(use.dataset)):
+            columns = sorted(column for column, held in case.shown(use.dataset).items() if held in classes)
+            used[use.path].add(f"{use.dataset} ({', '.join(columns)})" if columns else use.dataset)
+            bases[use.path] = use.basis
     for path, datasets in used.items():
         yield path, bases[path], ", ".join(sorted(datasets))
 
@@ -125,9 +111,9 @@ def _law_not_laid_down(case: Case) -> Iterator[Place]:
 
 def _not_competent(case: Case) -> Iterator[Place]:
     claimed: defaultdict[str, set[str]] = defaultdict(set)
-    for path, basis, _, party in _uses(case):
-        if basis.part_3 and case.party(party).kind not in case.table.bases.part_3.competent:
-            claimed[path].add(party)
+    for use in case.uses:
+        if use.basis.part_3 and case.party(use.party).kind not in case.table.bases.part_3.competent:
+            claimed[use.path].add(use.party)
     for path, parties in claimed.items():
         words = f"{', '.join(sorted(parties))} relies on Part 3, and is of no kind that Schedule 7 names"
         yield Place(f"{path}/part_3", words)

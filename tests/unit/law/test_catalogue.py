@@ -9,19 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import agreements
 from schemas import agreement as documents
 from schemas import artefacts
 from schemas.errors import DocumentError
 from schemas.fit import misfits
-from schemas.law import catalogue
+from schemas.law import catalogue, disclosures
 from schemas.law.finding import Finding, Rule
+from schemas.law.gateways import KINDS
 
 TODAY = date(2026, 11, 24)
 BASE: Any = documents.load(agreements.path("cardiff-minimal").read_bytes())
 LIBRARY = artefacts.Library(artefacts.load())
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "check-rules.md"
+
+DISCLOSURE_RULES = {rule.id for rule in disclosures.RULES}
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -352,3 +357,42 @@ def test_the_page_is_the_catalogue() -> None:
 
 def test_the_page_says_plainly_what_it_is_not() -> None:
     assert "not legal advice" in catalogue.page()
+
+
+# --- what holds of every agreement
+
+
+@pytest.mark.parametrize("name", agreements.names())
+@pytest.mark.parametrize("part", ["parties", "grants"])
+def test_the_order_of_clauses_changes_no_finding(name: str, part: str) -> None:
+    def told(value: Any) -> set[tuple[str, str]]:
+        made = catalogue.findings(documents.parse(value), LIBRARY, TODAY)
+        return {(finding.rule, finding.words) for finding in made}
+
+    value = documents.load(agreements.path(name).read_bytes())
+    for party in value["parties"]:
+        del party["signatory"]
+    del value["legal"]["signatories"], value["legal"]["apd"]
+    turned = value | {part: value[part][::-1]}
+    assert told(value) == told(turned) != set()
+
+
+@given(
+    supplier=st.sampled_from(KINDS),
+    recipient=st.sampled_from(KINDS),
+    gateways=st.lists(st.sampled_from(sorted(LIBRARY.gateways().gateways)), min_size=1, max_size=3, unique=True),
+    more=st.sampled_from(sorted(LIBRARY.gateways().gateways)),
+)
+def test_one_more_gateway_never_takes_a_cover_away(
+    supplier: str, recipient: str, gateways: list[str], more: str
+) -> None:
+    def uncovered(named: list[str]) -> bool:
+        edit = both(
+            put("parties/0/kind", supplier),
+            put("parties/1/kind", recipient),
+            put("datasets/ed-assaults/gateway", named),
+            put("grants", [BASE["grants"][0] | {"link": []}]),
+        )
+        return any(finding.rule in DISCLOSURE_RULES for finding in found(edit))
+
+    assert uncovered(gateways) or not uncovered([*gateways, more])
