@@ -47,10 +47,14 @@ class Checked:
         return None if self.value is None else digest(self.value)
 
 
-def check(path: Path) -> Checked:
-    """Read an agreement strictly and hold its pins against the artefacts that are shipped.
+def check(path: Path, known: Mapping[str, artefacts.Artefact] | None = None) -> Checked:
+    """Read an agreement strictly and hold its pins against the artefacts that are known here.
 
     Whether it is in force only its broker knows.
+
+    Args:
+        path: YAML, or JSON by its suffix.
+        known: The artefacts by name; those that are shipped where it is left out.
 
     Raises:
         LocalError: The file cannot be read.
@@ -67,7 +71,7 @@ def check(path: Path) -> Checked:
         return Checked(value, None, tuple(Finding(error.code, *found) for found in error.findings))
     except DocumentError as error:
         return Checked(None, None, (Finding(error.code, error.path, error.detail),))
-    return Checked(value, agreement, tuple(_check_pins(agreement, artefacts.load())))
+    return Checked(value, agreement, tuple(_check_pins(agreement, artefacts.load() if known is None else known)))
 
 
 def sign(checked: Checked, key: Ed25519PrivateKey, broker: str) -> str:

@@ -13,6 +13,7 @@ from schemas.canonical import canonical, digest
 from schemas.clauses.datasets import Dataset
 from schemas.errors import DocumentError
 from schemas.hierarchy import CodeList, Hierarchy
+from schemas.law.gateways import Gateways
 from schemas.model import read
 from schemas.table_schema import Column, TableSchema
 
@@ -97,6 +98,11 @@ class Library:
     def hierarchy(self, name: str) -> Hierarchy:
         """Return a hierarchy, such as ``age-sna``."""
         made: Hierarchy = self._read(Hierarchy, name)
+        return made
+
+    def gateways(self) -> Gateways:
+        """Return the table of legal gateways."""
+        made: Gateways = self._read(Gateways, GATEWAYS)
         return made
 
     def digest(self, name: str) -> str:

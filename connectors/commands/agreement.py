@@ -25,7 +25,6 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="The agreement, YAML 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     agreement = group(app, "agreement")
-    agreement.command("check")(check)
     agreement.command("digest")(digest)
     agreement.command("sign")(sign)
     agreement.command("verify")(verify)
@@ -35,18 +34,6 @@ def register(app: typer.Typer) -> None:
     key = group(app, "key")
     key.command("new")(new)
     key.command("new-pseudonym-key")(new_for_pseudonyms)
-
-
-def check(file: File, *, json: Json = False) -> None:
-    """Read an agreement strictly and tell every finding."""
-    checked = agreements.check(file)
-    findings = [{"rule": found.code, "column": found.path, "detail": found.detail} for found in checked.findings]
-    value = {"digest": checked.digest, "findings": findings}
-    if not findings:
-        output.result(value, render.plain(f"No findings. {checked.digest}", "green"), as_json=json)
-        return
-    output.result(value, render.findings_table(findings), as_json=json)
-    raise CommandError("agreement_malformed", f"{len(findings)} findings in {file}", MALFORMED)
 
 
 def digest(file: File, *, json: Json = False) -> None:

@@ -46,6 +46,7 @@ _TITLES = {
 }
 
 ADVICE = {
+    "agreement_fails_check": "mend what is reported, or take advice and say why it stays; see docs/check-rules.md",
     "agreement_changed": "read the new version; then push with --agreement-digest of what you have read",
     "bad_signature": "do not use the answer; tell the broker's operator and your IG lead",
     "caps_malformed": "take the caps from the agreement itself",

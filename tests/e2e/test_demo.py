@@ -42,7 +42,7 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
     assert error is not None
     assert float(error[1]) < 15
     for line in (
-        "avon-somerset-serious-violence is in force, signed by all 8 parties",
+        "avon-somerset-serious-violence is in force, signed by all 12 parties",
         "Refused with 422 extract_refused",
         "✓ no value stands in the error",
         "✓ the same receipt again",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from frictionless import Schema
 
 from schemas import artefacts, strict_json
-from schemas.clauses.parties import PartyKind
 from schemas.hierarchy import Hierarchy
 from schemas.table_schema import Column
 
@@ -184,74 +183,6 @@ def test_a_hierarchy_covers_exactly_its_columns_codes_or_numbers(column: Column,
 @pytest.mark.parametrize("name", [*CODELISTS, *HIERARCHIES])
 def test_every_code_list_and_hierarchy_is_used(name: str) -> None:
     assert any(name in KNOWN.schema(schema).artefacts for schema in SCHEMAS)
-
-
-TABLE: Any = LIBRARY[artefacts.GATEWAYS].value
-KINDS = set(get_args(PartyKind))
-
-# gateway, supplier's kind, recipient's kind, class of data: verdict, subsection
-READINGS = """
-pcsc-2022-s16 | health          | local-policing-body | patient-information | refused         | 16(4)(a)
-pcsc-2022-s16 | police          | local-policing-body | patient-information | refused         | 16(4)(a)
-pcsc-2022-s16 | health          | local-policing-body | personal            | refused         | 16(4)(b)
-pcsc-2022-s16 | local-authority | police              | personal            | needs-condition | 16(4)(b)
-pcsc-2022-s16 | police          | local-authority     | personal            | allowed         | 16(1)
-pcsc-2022-s16 | police          | local-authority     | criminal-offence    | needs-condition | 16(4)(c)
-pcsc-2022-s16 | education       | local-policing-body | special-category    | needs-condition | 16(4)(c)
-pcsc-2022-s16 | ambulance       | local-policing-body | personal            | refused         | 16(2)
-pcsc-2022-s16 | police          | other               | personal            | refused         | 16(2)
-pcsc-2022-s17 | police          | local-authority     | personal            | refused         | 17
-pcsc-2022-s17 | police          | local-policing-body | personal            | allowed         | 17
-cda-1998-s17a | police | local-authority | personal | refused | SI 2007/1831 reg. 2
-cda-1998-s17a | police          | local-authority     | depersonalised      | allowed         | 17A(2)
-cda-1998-s115 | health          | local-authority     | patient-information | needs-condition | 115(1)
-cda-1998-s115 | police          | other               | personal            | refused         | 115(2)
-"""
-
-
-def leaves(value: Any) -> set[type]:
-    """The types of all the values that hold no others."""
-    if isinstance(value, dict):
-        return {kind for part in value.values() for kind in leaves(part)}
-    return {kind for part in value for kind in leaves(part)} if isinstance(value, list) else {type(value)}
-
-
-def verdict(gateway: str, *question: str) -> tuple[str, str]:
-    """The first rule that fits, as the table's own reading says."""
-    for rule in TABLE["gateways"][gateway]["rules"]:
-        sides = zip(question, (rule["from"], rule["to"], rule["data"]), strict=True)
-        if all(value in side or "*" in side for value, side in sides):
-            return rule["verdict"], rule["subsection"]
-    return "refused", ""
-
-
-def test_the_gateway_table_holds_no_number_that_could_be_read_two_ways() -> None:
-    assert leaves(TABLE) <= {str, bool}
-
-
-def test_gateway_rules_name_only_kinds_classes_and_conditions_that_exist() -> None:
-    for gateway in TABLE["gateways"].values():
-        assert gateway["source"]
-        for rule in gateway["rules"]:
-            assert set(rule["from"]) | set(rule["to"]) <= KINDS | {"*"}
-            assert set(rule["data"]) <= set(TABLE["data_classes"]) | {"*"}
-            assert set(rule.get("conditions", ())) <= set(TABLE["conditions"])
-            assert (rule["verdict"] == "needs-condition") == ("conditions" in rule)
-            assert rule["verdict"] in ("allowed", "refused", "needs-condition")
-            assert rule["subsection"]
-            assert rule["words"]
-
-
-def test_every_kind_of_party_has_its_classes_of_data() -> None:
-    assert set(TABLE["classes_of_persons"]) == KINDS
-    for classes in TABLE["classes_of_persons"].values():
-        assert set(classes) <= set(TABLE["data_classes"])
-
-
-@pytest.mark.parametrize("reading", READINGS.strip().splitlines())
-def test_the_gateway_table_reads_the_statutes(reading: str) -> None:
-    gateway, source, recipient, data, expected, subsection = (cell.strip() for cell in reading.split("|"))
-    assert verdict(gateway, source, recipient, data) == (expected, subsection)
 
 
 def test_no_artefact_holds_an_identifier_of_a_person() -> None:

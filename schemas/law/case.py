@@ -1,0 +1,157 @@
+"""An agreement as the rules look at it: who discloses what to whom, and on which basis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+from schemas.agreement import Agreement
+from schemas.artefacts import Library
+from schemas.clauses.datasets import DataClass, Dataset
+from schemas.clauses.parties import Party
+from schemas.clauses.purposes import Purpose, PurposeLegal
+from schemas.law.gateways import Gateways
+
+HEALTH_CLASS: DataClass = "patient-information"
+SPECIAL: frozenset[DataClass] = frozenset({"special-category", "patient-information"})
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """One dataset that goes from its supplier to one recipient for one purpose, as some grant has it."""
+
+    dataset: str
+    supplier: Party
+    recipient: Party
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A party that supplies or receives a dataset, and the lawful basis that it relies on for it.
+
+    Attributes:
+        path: Where the basis stands.
+    """
+
+    path: str
+    basis: PurposeLegal
+    dataset: str
+    party: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the rules are about.
+
+    Attributes:
+        agreement: The agreement, which fits its artefacts.
+        library: The artefacts that it pins.
+        today: The day on which it is checked.
+    """
+
+    agreement: Agreement
+    library: Library
+    today: date
+
+    @cached_property
+    def table(self) -> Gateways:
+        """The table of gateways."""
+        return self.library.gateways()
+
+    @cached_property
+    def value(self) -> Any:
+        """The agreement as JSON, to look places up in."""
+        return self.agreement.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    @cached_property
+    def disclosures(self) -> tuple[Disclosure, ...]:
+        """Every disclosure that the grants make, once; what a party supplied itself is not disclosed to it."""
+        found: dict[tuple[str, str, str], Disclosure] = {}
+        for grant in self.agreement.grants:
+            dataset = self.agreement.datasets[grant.dataset]
+            supplier = self.party(dataset.supplier)
+            for purpose in self.covered(grant.for_, dataset):
+                for to in grant.to:
+                    recipient = self.party(to)
+                    if to != supplier.id and recipient.kind != "processor":
+                        found[grant.dataset, to, purpose] = Disclosure(grant.dataset, supplier, recipient, purpose)
+        return tuple(found[key] for key in sorted(found))
+
+    @cached_property
+    def uses(self) -> tuple[Use, ...]:
+        """Every basis that a supplier or a recipient relies on, as the grants have it, once."""
+        found: dict[tuple[str, str, str], Use] = {}
+        for grant in self.agreement.grants:
+            dataset = self.agreement.datasets[grant.dataset]
+            for purpose in self.covered(grant.for_, dataset):
+                for party in (dataset.supplier, *grant.to):
+                    if (purpose, grant.dataset, party) not in found:
+                        use = Use(*self.basis(purpose, party), grant.dataset, party)
+                        found[purpose, grant.dataset, party] = use
+        return tuple(found[key] for key in sorted(found))
+
+    def covered(self, granted: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
+        """Return the purposes that a grant reaches: those it names and their narrower ones, within the supplier's."""
+        return tuple(
+            name
+            for name in self.agreement.purposes
+            if self.agreement.covers(granted, name)
+            and (not dataset.purposes or self.agreement.covers(dataset.purposes, name))
+        )
+
+    def party(self, party: str) -> Party:
+        """Return a party that the agreement is known to name."""
+        found = self.agreement.party(party)
+        if found is None:
+            raise RuntimeError("an agreement that was read names only its parties")
+        return found
+
+    def party_path(self, party: str) -> str:
+        """Return where a party stands."""
+        return f"parties/{[held.id for held in self.agreement.parties].index(party)}"
+
+    def basis(self, purpose: str, party: str) -> tuple[str, PurposeLegal]:
+        """Return the lawful basis that a party relies on for a purpose, and where it stands."""
+        held = self.agreement.purposes[purpose]
+        own = f"purposes/{purpose}/legal_of/{party}" if party in held.legal_of else f"purposes/{purpose}/legal"
+        return own, held.basis_of(party)
+
+    def purposes_of(self, purpose: str) -> Iterator[Purpose]:
+        """Yield a purpose and the wider ones that it is a part of."""
+        for name in self.agreement.wider(purpose):
+            yield self.agreement.purposes[name]
+
+    def classes(self, name: str) -> tuple[DataClass, ...]:
+        """Return the classes of data in a dataset: those declared or taken for it, and those its columns show."""
+        dataset = self.agreement.datasets[name]
+        taken: tuple[DataClass, ...] = ("depersonalised",)
+        if dataset.privacy_unit == "person":
+            taken = self.table.classes_of_persons[self.party(dataset.supplier).kind]
+        classes = dataset.data_classes or taken
+        more = [held for held in self.shown(name).values() if held not in SPECIAL or SPECIAL.isdisjoint(classes)]
+        return tuple(dict.fromkeys((*classes, *more)))
+
+    def shown(self, name: str) -> dict[str, DataClass]:
+        """Return the columns of a person dataset that show a class of data by their code list."""
+        dataset = self.agreement.datasets[name]
+        if dataset.privacy_unit != "person":
+            return {}
+        classes = self.table.classes_of_codes
+        return {
+            column.name: classes[column.codes]
+            for column in self.library.bound(dataset).fields
+            if column.codes in classes
+        }  # fmt: skip
+
+    def holds(self, path: str) -> bool:
+        """Whether the document holds a statement at a place, such as ``legal/information_governance/security``."""
+        at = self.value
+        for step in path.split("/"):
+            if not isinstance(at, dict) or step not in at:
+                return False
+            at = at[step]
+        return bool(at)
