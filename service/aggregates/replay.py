@@ -23,7 +23,7 @@ KINDS = (Kind.CHARGED, Kind.REPEATED, Kind.PREVIEWED, Kind.REFUSED)
 """Kinds of entries that tell of a decision; an answer's second entry would count it twice."""
 
 _POLICY = frozenset({
-    "allowed", "not_granted", "forbidden", "needs_approval",
+    "allowed", "not_granted", "forbidden",
     "date_range_needed", "unknown_code", "wrong_operator", "contradiction", "too_many_cells",
 })  # fmt: skip
 """Codes that ``decide`` gives from agreement and request alone, so that another version may give another."""
@@ -79,7 +79,7 @@ class Replay:
         except Unreadable as error:
             self.unreadable[error.why] += 1
             return
-        before, after = _before(entry["decision"]), outcome(agreement, library, question)
+        before, after = entry["decision"]["outcome"], outcome(agreement, library, question)
         if before == after.outcome:
             self.same += 1
             return
@@ -114,18 +114,8 @@ def outcome(agreement: Agreement, library: Library, question: Asked) -> Outcome:
         decision = decide(agreement, library, question.party, question.request)
     except Malformed as error:
         return Outcome("refused", error.code, (), error.detail)
-    said = decision.as_json()
     words = "; ".join(dict.fromkeys(reason.words for reason in decision.reasons))
-    return Outcome(_named(said["outcome"], decision.code), decision.code, decision.clauses, words)
-
-
-def _before(decision: Mapping[str, Any]) -> str:
-    return _named(decision["outcome"], decision["code"])
-
-
-def _named(said: str, code: str) -> str:
-    """Return an outcome; that a question waits for approval is one of its own."""
-    return code if code == "needs_approval" else said
+    return Outcome("allowed" if decision.allowed else "refused", decision.code, decision.clauses, words)
 
 
 def _not_replayed(entry: Mapping[str, Any]) -> str | None:
