@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
 from rich.table import Table
 
 from connectors import render, versions
@@ -45,7 +46,9 @@ def diff(
         f"{after.agreement.id}: version {before.agreement.version} to {after.agreement.version}. "
         f"{effects['widens']} changes widen, {effects['narrows']} narrow, {effects['neutral']} are neutral."
     )
-    shown = [render.plain(said), *([_table(changes)] if changes else [])]
+    shown: list[RenderableType] = [render.plain(said)]
+    if changes:
+        shown.append(_table(changes))
     output.result(value, *shown, as_json=json)
 
 
