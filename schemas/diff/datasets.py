@@ -23,14 +23,16 @@ _RULES: dict[str, Rule] = {
 
 def renamed(old: Agreement, new: Agreement) -> dict[str, str]:
     """Return the new name of each dataset that is only called otherwise: the one of its supplier and kind of data."""
-    gone = [name for name in old.datasets if name not in new.datasets]
-    come = [name for name in new.datasets if name not in old.datasets]
-    made = {}
-    for name in gone:
-        same = [other for other in come if _data(new.datasets[other]) == _data(old.datasets[name])]
-        rivals = [other for other in gone if _data(old.datasets[other]) == _data(old.datasets[name])]
-        if len(same) == len(rivals) == 1:
-            made[name] = same[0]
+    gone, come = _by_data(old, new), _by_data(new, old)
+    return {names[0]: come[data][0] for data, names in gone.items() if len(names) == len(come.get(data, ())) == 1}
+
+
+def _by_data(agreement: Agreement, other: Agreement) -> dict[tuple[str, str], list[str]]:
+    """Return the names of datasets that another agreement has not, by what data they are."""
+    made: dict[tuple[str, str], list[str]] = {}
+    for name, dataset in agreement.datasets.items():
+        if name not in other.datasets:
+            made.setdefault(_data(dataset), []).append(name)
     return made
 
 
