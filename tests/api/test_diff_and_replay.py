@@ -53,8 +53,9 @@ def less_and_more(value: dict[str, Any]) -> None:
     council.pop("rows")
 
 
-def diff(served: Served, party: str, version: int = 2, role: str = "analyst", **params: Any) -> Any:
-    with served.http(party, role) as http:
+def diff(served: Served, party: str, version: int = 2, base: int | None = None) -> Any:
+    with served.http(party, "analyst") as http:
+        params = {"from": base} if base is not None else {}
         return http.get(f"{served.agreement}/versions/{version}/diff", params=params)
 
 
@@ -90,7 +91,7 @@ def test_a_proposed_version_is_compared_with_the_one_in_force(served):
     assert answer["effects"]["narrows"] > 0
     assert all(set(change) == {"path", "kind", "words", "effect"} for change in answer["changes"])
     propose(served, lambda value: value.update(title="Another title"), "3")
-    back = diff(served, "bristol", 3, **{"from": 2}).json()
+    back = diff(served, "bristol", 3, base=2).json()
     assert {"title"} < {change["path"] for change in back["changes"]}
     assert back["effects"]["narrows"] > 0
 
