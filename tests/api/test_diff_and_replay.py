@@ -110,6 +110,15 @@ def test_whoever_may_not_see_both_versions_compares_nothing(served):
     assert diff(served, "as-opcc").status_code == 200
 
 
+def test_a_draft_with_nothing_in_force_before_it_is_compared_with_a_version_that_is_named(served):
+    propose(served, lambda value: value.update(id="another-agreement"), "1")
+    served.clients["agreement"] = {"id": "another-agreement", "version": "1"}
+    answer = diff(served, "bristol", 1)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert diff(served, "bristol", 1, base=1).json()["changes"] == []
+    assert replay(served, "bristol", version=1).json()["replayed"] == 0
+
+
 # --- replay
 
 
