@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from connectors.commands import agreement, ask, check, ending, failures, log, look, output, prepare, push
+from connectors.commands import agreement, ask, check, ending, failures, log, look, output, prepare, push, versions
 
 GROUP = "concordat.commands"
-_OURS = (push, ask, look, log, check, agreement, ending, prepare)
+_OURS = (push, ask, look, log, check, agreement, ending, versions, prepare)
 
 
 class Concordat(TyperGroup):

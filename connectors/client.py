@@ -197,6 +197,42 @@ class Client:
         check_purge_receipt(receipt, agreement, keys)
         return receipt
 
+    def diff(self, agreement: str, version: str, base: str | None = None) -> dict[str, Any]:
+        """Return what changed to a version, clause by clause, in words.
+
+        Args:
+            agreement: The agreement's id.
+            version: The version, usually one that is proposed.
+            base: From which one; from the one in force where none is named.
+        """
+        return _object(self._transport.get(f"{_version(agreement, version)}/diff", **{"from": base}))
+
+    def replay(
+        self, agreement: str, version: str, *, since: str | None = None, until: str | None = None, page: int = 1000
+    ) -> dict[str, Any]:
+        """Return which past decisions a version would turn, over the entries that the caller's party may read.
+
+        Args:
+            agreement: The agreement's id.
+            version: The version, usually one that is proposed.
+            since: Only entries at or after this time, RFC 3339 or a day.
+            until: Only entries before this time.
+            page: How many entries to decide again in one call, at most 5000.
+        """
+        terms = {name: time for name, time in (("since", since), ("until", until)) if time is not None}
+        made: dict[str, Any] = {}
+        following: int | None = 0
+        while following is not None:
+            params: dict[str, str | int] = {"first": following, "limit": page, **terms}
+            call = Call("POST", f"{_version(agreement, version)}/replay", params, repeatable=True)
+            shown = _object(self._transport.send(call).json())
+            after = shown.get("next")
+            if not (after is None or (type(after) is int and after > following)):
+                raise UnreachableError("not_concordat", "the answer is no replay")
+            made = _added(made, shown) if made else shown
+            following = after
+        return made
+
     def catalogue(self, agreement: str, dataset: str | None = None) -> dict[str, Any]:
         """Return the datasets and what the caller may do with each; one in full where it is named."""
         path = f"/v1/agreements/{_part(agreement)}/datasets"
@@ -448,6 +484,25 @@ def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UnreachableError("not_concordat", "the answer is not what a Concordat broker gives")
     return value
+
+
+def _version(agreement: str, version: str) -> str:
+    return f"/v1/agreements/{_part(agreement)}/versions/{_part(version)}"
+
+
+def _added(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sum of two pages of a replay: numbers and lists add up, whatever else the later one says."""
+    made = dict(after)
+    for name, item in before.items():
+        match item, after.get(name):
+            case dict(), dict() if name.endswith("_because"):
+                other = after[name]
+                made[name] = {why: item.get(why, 0) + other.get(why, 0) for why in sorted({*item, *other})}
+            case (list(), list()):
+                made[name] = [*item, *after[name]]
+            case (int(), int()) if name != "size":
+                made[name] = item + after[name]
+    return made
 
 
 def _extracts(agreement: str, dataset: str) -> str:

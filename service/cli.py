@@ -1,4 +1,4 @@
-"""The service's commands: ``concordat serve | dev | demo | compact | purge | party | client | user``.
+"""``concordat serve | dev | demo | compact | purge | party | client | user``, and ``agreement replay``.
 
 What they run is imported when they run: the connectors' commands share this process and should start at once.
 """
@@ -13,6 +13,8 @@ from typing import Annotated
 
 import typer
 
+from connectors.commands.groups import group
+from connectors.commands.output import Json
 from service.agreements.revocation import Reason
 from service.identity.caller import Role
 from service.settings import Settings
@@ -50,6 +52,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(party_app, name="party")
     app.add_typer(client_app, name="client")
     app.add_typer(user_app, name="user")
+    group(app, "agreement").command("replay")(replay_command)
 
 
 def serve_command(
@@ -241,6 +244,31 @@ def user_token(
     from service import operating
 
     typer.echo(operating.user_token(_settings(state, issuer, database_url), user, party, role, hours))
+
+
+def replay_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The version to decide by, YAML or JSON.")],
+    log: Annotated[Path, typer.Option(help="What `concordat log export` wrote.")],
+    party: Annotated[
+        str | None, typer.Option("--as", help="Only what this party may read, of an export that holds more.")
+    ] = None,
+    before: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="An earlier version: with --as, what the party supplied under it counts too. May be repeated."
+        ),
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Decide the log's past questions under a version: which would be allowed or refused that were not. Offline."""
+    from connectors.commands import output
+    from connectors.versions import read
+    from service.replaying import replay_file, shown
+
+    earlier = [read(path).agreement for path in before or ()]
+    made = replay_file(log, read(file).agreement, party, earlier)
+    output.result(made, *shown(made), as_json=json)
 
 
 def _settings(state: Path, issuer: str, database_url: str) -> Settings:

@@ -17,12 +17,12 @@ from service.identity.caller import Caller
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 Index = Annotated[int, Path(ge=0, le=2**53)]
-_TIME = r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?Z?)?$"
+TIME = r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?Z?)?$"
 _COLUMNS = ("n", "time", "kind", "client", "party", "role", "agreement", "version", "purpose", "reason",
             "dataset", "outcome", "code", "rho_nano", "period", "release")  # fmt: skip
 
 
-def _terms(broker: Broker, caller: Caller, **fields: Any) -> SearchTerms:
+def visible_terms(broker: Broker, caller: Caller, **fields: Any) -> SearchTerms:
     """Return search terms narrowed to what the caller's party may see."""
     with broker.store.read() as tx:
         agreements, datasets = broker.catalogue.visibility(tx, caller)
@@ -45,8 +45,8 @@ def entries(
     purpose: Annotated[str | None, Query(max_length=64)] = None,
     kind: Annotated[str | None, Query(max_length=32)] = None,
     outcome: Annotated[str | None, Query(max_length=64)] = None,
-    since: Annotated[str | None, Query(pattern=_TIME)] = None,
-    until: Annotated[str | None, Query(pattern=_TIME)] = None,
+    since: Annotated[str | None, Query(pattern=TIME)] = None,
+    until: Annotated[str | None, Query(pattern=TIME)] = None,
 ) -> Response:
     """Entries that the caller's party may see: its own, and accesses to the datasets it supplies.
 
@@ -54,7 +54,7 @@ def entries(
     application/x-ndjson exports the page.
     """
     caller = broker.caller(request)
-    terms = _terms(
+    terms = visible_terms(
         broker, caller, first=first, limit=limit, party=party, agreement=agreement, dataset=dataset, purpose=purpose,
         kind=kind, outcome=outcome, since=since, until=until,
     )  # fmt: skip
@@ -78,7 +78,7 @@ def entry(n: Index, request: Request, broker: Annotated[Broker, Depends(of)]) ->
     """One entry that the caller's party may see."""
     caller = broker.caller(request)
     with logged.read(broker, caller, "log entry"):
-        return broker.log.entry(n, _terms(broker, caller))
+        return broker.log.entry(n, visible_terms(broker, caller))
 
 
 @router.get("/entries/{n}/proof", summary="Inclusion proof")
@@ -116,7 +116,7 @@ def export(request: Request, broker: Annotated[Broker, Depends(of)]) -> Streamin
     """NDJSON: the checkpoint, then each entry, or its leaf alone where it is not the caller's to read."""
     caller = broker.caller(request)
     with logged.read(broker, caller, "log export"):
-        return StreamingResponse(broker.log.export(_terms(broker, caller)), media_type="application/x-ndjson")
+        return StreamingResponse(broker.log.export(visible_terms(broker, caller)), media_type="application/x-ndjson")
 
 
 def _csv(items: list[dict[str, Any]]) -> str:

@@ -16,6 +16,7 @@ class SearchTerms:
 
     Attributes:
         first: The least index.
+        kinds: Any of these kinds; all where there is none.
         since: Entries at or after this time, RFC 3339.
         until: Entries before this time.
         visible_to: Only entries that this party may see: its own, accesses of ``visible_datasets`` (which it
@@ -29,6 +30,7 @@ class SearchTerms:
     dataset: str | None = None
     purpose: str | None = None
     kind: str | None = None
+    kinds: tuple[str, ...] = ()
     outcome: str | None = None
     since: str | None = None
     until: str | None = None

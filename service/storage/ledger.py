@@ -16,7 +16,10 @@ _ELSEWHERE = text(
     "SELECT coalesce(sum(rho_nano), 0), coalesce(sum(CASE WHEN at >= :since THEN rho_nano ELSE 0 END), 0) "
     "FROM charge_source WHERE source = :source AND agreement <> :agreement"
 )
-_OPEN = text("INSERT INTO account (key, rho_nano, delta_e18) VALUES (:key, 0, 0) ON CONFLICT (key) DO NOTHING")
+_OPEN = text(
+    "INSERT INTO account (key, rho_nano, delta_e18) SELECT :key, 0, 0 "
+    "WHERE NOT EXISTS (SELECT 1 FROM account WHERE key = :key)"
+)
 _ADD = text(
     "UPDATE account SET rho_nano = rho_nano + :rho, delta_e18 = delta_e18 + :delta "
     "WHERE key = :key AND rho_nano + :rho <= :cap"

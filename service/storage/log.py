@@ -76,6 +76,8 @@ class LogStore:
         ):
             if value is not None:
                 query = query.where(column == value)
+        if terms.kinds:
+            query = query.where(_CONTENT.c.kind.in_(terms.kinds))
         if terms.dataset is not None:
             query = query.where(_touches(terms.dataset))
         if terms.since is not None:

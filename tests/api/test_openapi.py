@@ -29,6 +29,8 @@ def test_every_call_of_the_design_is_described():
         agreement: ["get"],
         f"{agreement}/versions/{{version}}": ["get"],
         f"{agreement}/versions/{{version}}/signatures": ["post"],
+        f"{agreement}/versions/{{version}}/diff": ["get"],
+        f"{agreement}/versions/{{version}}/replay": ["post"],
         f"{agreement}/suspension": ["post"],
         f"{agreement}/termination": ["post"],
         f"{agreement}/withdrawal": ["post", "delete"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -69,6 +70,93 @@ def test_a_new_version_or_dataset_name_restarts_nothing(served):
     assert new.json()["agreement"]["version"] == "2"
 
 
+def rename(value, old, new):
+    """Call a dataset otherwise, wherever it is named."""
+    value["datasets"][new] = value["datasets"].pop(old)
+    for grant in value["grants"]:
+        grant["dataset"] = new if grant["dataset"] == old else grant["dataset"]
+        grant["link"] = [new if name == old else name for name in grant.get("link", [])]
+
+
+def accounts(served):
+    """Return every account's sum as it is stored."""
+    control = sqlite3.connect(served.state / "broker" / "concordat.db")
+    found = dict(control.execute("SELECT key, rho_nano FROM account").fetchall())
+    control.close()
+    return found
+
+
+FLAGS = ("knife", "firearm", "domestic", "alcohol", "primary")
+
+
+def spend_all(served, dataset="police-violence", key="spend"):
+    """Ask until as-opcc has spent half of its share; each question is a new one."""
+    for place, name in enumerate(FLAGS):
+        where = [{"field": name, "is": True}]
+        request = count_request(dataset=dataset, by=[{"field": "lad"}], where=where, spend={"share": "0.10"})
+        answer = served.ask(request, f"{key}{place}")
+        assert answer.status_code == 200, answer.text
+
+
+def test_what_was_spent_under_version_1_counts_under_version_2_by_person(served):
+    """Version 2 renames the dataset, rewrites the grants and gives out other shares: nothing is forgotten."""
+    spend_all(served)
+    before, held = budget(served), accounts(served)
+    spent = Decimal(before["spent"]["rho"])
+    assert spent > 0
+
+    value = document(served) | {"version": "2"}
+    rename(value, "police-violence", "violence")
+    value["grants"].reverse()
+    hub = next(grant for grant in value["grants"] if grant["dataset"] == "violence" and grant["to"] == ["as-opcc"])
+    hub["to"] = ["as-opcc", "as-yjs"]
+    hub["for"] = ["needs-assessment"]
+    hub.pop("rows")
+    value["privacy"]["shares"] = {"as-opcc": "0.2", "bristol": "0.2", "as-yjs": "0.6"}
+    register(served, value)
+
+    after = budget(served)
+    assert after["agreement"]["version"] == "2"
+    assert Decimal(after["spent"]["rho"]) == spent
+    assert Decimal(after["lifetime"]["spent"]["rho"]) == Decimal(before["lifetime"]["spent"]["rho"]) == spent
+    assert accounts(served) == held
+
+    # as-opcc has spent 0.3 of the budget under version 1, more than its whole share under version 2
+    smallest = count_request(dataset="violence", by=[{"field": "sex"}], where=[], spend={"share": "0.01"})
+    refused = served.ask(smallest, "more")
+    assert (refused.status_code, refused.json()["code"]) == (403, "over_budget")
+    assert refused.json()["decision"]["clauses"] == ["privacy/shares/as-opcc"]
+
+    # the others are held by what is left of the whole: 0.7 for them both, of which as-yjs may take 0.6
+    for place in range(10):
+        where = [{"field": "lad", "in": ["E06000022"]}] if place % 2 else []
+        request = count_request(
+            dataset="violence", by=[{"field": ("age", "sex", "role", "knife", "hour")[place // 2]}], where=where,
+            spend={"share": "0.10"},
+        )  # fmt: skip
+        if place // 2 in (0, 4):
+            request["by"][0]["level"] = "sna-band" if place // 2 == 0 else "three-hours"
+        answer = served.ask(request, f"yjs{place}", "as-yjs")
+        assert answer.status_code == 200, answer.text
+    whole = budget(served)
+    cap = Decimal(whole["cap"]["rho"])
+    assert Decimal("0.89") < Decimal(whole["spent"]["rho"]) / cap < Decimal("0.91")
+    now = accounts(served)
+    assert all(now[key] >= rho for key, rho in held.items())
+    assert {key.split("|")[1] for key in now} == {"person"}, "one ledger for all persons, whatever a dataset is called"
+
+    # and version 3, with more epsilon and everything for as-opcc, still starts from what is spent
+    third = copy.deepcopy(value) | {"version": "3"}
+    rename(third, "violence", "police-violence")
+    third["privacy"]["shares"] = {"as-opcc": "1"}
+    third["privacy"]["per_request"]["share"] = "1"
+    register(served, third)
+    assert Decimal(budget(served)["spent"]["rho"]) == Decimal(whole["spent"]["rho"])
+    for share, status in (("0.2", 403), ("0.05", 200)):
+        answer = served.ask(count_request(spend={"share": share}), f"third{share}")
+        assert answer.status_code == status, answer.text
+
+
 def test_a_new_agreement_id_restarts_nothing(served):
     where = [[], *([{"field": name, "is": True}] for name in ("knife", "firearm", "domestic", "alcohol", "primary"))]
     for place, condition in enumerate(where):
@@ -91,6 +179,44 @@ def test_a_new_agreement_id_restarts_nothing(served):
     assert set(sources) == {"here", "under_other_agreements"}
     assert Decimal(sources["under_other_agreements"]) > 0
     assert sum(Decimal(rho) for rho in sources.values()) <= own
+
+
+def test_a_new_agreement_id_with_another_name_for_the_source_narrows_both(served):
+    """Whatever an agreement calls a dataset, its supplier and kind of data tell that it is the same source."""
+    first = dict(served.clients["agreement"])
+    spend_all(served)
+    value = copy.deepcopy(document(served)) | {"id": "another-agreement"}
+    rename(value, "police-violence", "harm")
+    rename(value, "ed-assaults", "police-violence-of-old")
+    register(served, value)
+    served.clients["agreement"] = {"id": "another-agreement", "version": "1"}
+    spend_all(served, "harm", "other")
+    spent = Decimal(budget(served, "another-agreement")["spent"]["rho"])
+    sources = budget(served, "another-agreement")["sources"]["as-police/police-violence"]
+    assert Decimal(sources["here"]) == spent
+    assert Decimal(sources["under_other_agreements"]) == Decimal(budget(served, first["id"])["spent"]["rho"])
+
+    def remaining(agreement, dataset, by):
+        served.clients["agreement"] = {"id": agreement, "version": "1"}
+        shown = served.preview(count_request(dataset=dataset, by=[{"field": by}], where=[], spend={"share": "0.01"}))
+        return Decimal(shown.json()["remaining_after"]["rho"])
+
+    # each has spent 0.3 of its cap, of the same source: 0.4 is left under either, and as-opcc's share leaves it 0.3
+    cap = Decimal(budget(served, first["id"])["cap"]["rho"])
+    assert Decimal("0.29") < spent / cap < Decimal("0.31")
+    for agreement, dataset in ((first["id"], "police-violence"), ("another-agreement", "harm")):
+        assert remaining(agreement, dataset, "sex") <= cap * Decimal("0.3")
+
+    # with the whole budget as its share, the source's 0.4 is all there is under the new id; another source's is 0.7
+    value["version"] = "2"
+    value["privacy"]["shares"] = {"as-opcc": "1"}
+    value["privacy"]["per_request"]["share"] = "1"
+    register(served, value)
+    assert Decimal("0.38") < remaining("another-agreement", "harm", "sex") / cap < Decimal("0.41")
+    assert Decimal("0.68") < remaining("another-agreement", "police-violence-of-old", "sex") / cap < Decimal("0.71")
+    served.clients["agreement"] = {"id": "another-agreement", "version": "2"}
+    refused = served.ask(count_request(dataset="harm", spend={"share": "0.45"}), "too-much")
+    assert (refused.status_code, refused.json()["code"]) == (403, "over_budget")
 
 
 @pytest.mark.parametrize("edit", ["key", "pin", "version", "anchor", "unknown key"])

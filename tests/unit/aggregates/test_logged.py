@@ -1,0 +1,149 @@
+"""Which entries a question can be read from, and what is said of those from which it cannot."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from schemas.request import parse
+from service.aggregates.intents import log_request
+from service.aggregates.logged import NO_QUESTION, OTHER_FORM, UNKNOWN_WORD, Unreadable, asked
+from service.aggregates.replay import BUDGET, OTHERWISE, STANDING, Replay
+from tests.support.requests import AGREEMENT, LIBRARY
+
+QUESTION: dict[str, Any] = {
+    "purpose": "needs-assessment",
+    "dataset": "police-violence",
+    "measures": [{"count": {}}, {"mean": {"field": "gravity"}}],
+    "by": [{"field": "lad"}, {"field": "age", "level": "sna-band"}],
+    "where": [{"field": "knife", "is": True}],
+    "linked": [{"dataset": "ed-assaults", "has": False, "where": [{"field": "sex", "in": ["female"]}]}],
+    "bounds": {"per_person": 2},
+    "spend": {"share": "0.02"},
+}
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    """Return an entry of a question, changed."""
+    request = parse(QUESTION | changes.pop("question", {}))
+    made: dict[str, Any] = {
+        "kind": "previewed",
+        "caller": {"client": "c", "party": "as-opcc", "role": "analyst steward"},
+        "agreement": {"id": "a", "version": "1", "digest": "sha256:0"},
+        "purpose": request.purpose if request.purpose in AGREEMENT.purposes else None,
+        "reason": None,
+        "request": log_request(request, AGREEMENT, LIBRARY.words),
+        "decision": {"outcome": "allowed", "code": "allowed", "clauses": ["grants/0"]},
+    }
+    return made | changes
+
+
+def test_the_callers_roles_come_with_the_question() -> None:
+    found = asked(entry())
+    assert (found.party, found.roles) == ("as-opcc", frozenset({"analyst", "steward"}))
+    assert found.request == parse(QUESTION)
+    assert asked(entry(caller={"client": "c", "party": "as-opcc", "role": None})).roles == frozenset()
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"purpose": "marketing"},
+        {"dataset": "tax-returns"},
+        {"measures": [{"sum": {"field": "income"}}]},
+        {"by": [{"field": "income"}]},
+        {"by": [{"field": "lad", "level": "street"}]},
+        {"where": [{"field": "income", "from": 1, "to": 2}]},
+        {"where": [{"field": "lad", "in": ["E06000023", "E09999999"]}]},
+        {"where": [{"field": "age", "level": "decade", "in": ["18-24"]}]},
+        {"linked": [{"dataset": "tax-returns", "has": True}]},
+        {"linked": [{"dataset": "ed-assaults", "has": True, "where": [{"field": "income", "is": True}]}]},
+    ],
+)
+def test_a_word_that_was_not_known_is_not_guessed(question: dict[str, Any]) -> None:
+    with pytest.raises(Unreadable) as caught:
+        asked(entry(question=question))
+    assert caught.value.why == UNKNOWN_WORD
+
+
+@pytest.mark.parametrize("request_", [None, {"what": "budget"}, {"dataset": "police-violence"}])
+def test_what_is_no_question_is_called_none(request_: Any) -> None:
+    with pytest.raises(Unreadable) as caught:
+        asked(entry(request=request_))
+    assert caught.value.why == NO_QUESTION
+
+
+def damaged(path: str, item: Any) -> dict[str, Any]:
+    made = copy.deepcopy(entry())
+    *way, last = path.split("/")
+    at: Any = made
+    for part in way:
+        at = at[int(part)] if isinstance(at, list) else at[part]
+    at[last] = item
+    return made
+
+
+@pytest.mark.parametrize(
+    ("path", "item"),
+    [
+        ("request/measures", ["median_gravity"]),
+        ("request/measures", 7),
+        ("request/by", [7]),
+        ("request/spend", {"share": "a lot"}),
+        ("request/spend", {"share": "NaN"}),
+        ("request/spend", {"share": "1E+3"}),
+        ("request/spend", {}),
+        ("request/bounds", {"per_person": -1}),
+        ("request/more", 1),
+        ("caller/party", None),
+        ("caller", None),
+    ],
+)
+def test_an_entry_of_another_form_is_unreadable_and_no_fault(path: str, item: Any) -> None:
+    with pytest.raises(Unreadable) as caught:
+        asked(damaged(path, item))
+    assert caught.value.why == OTHER_FORM
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("over_budget", BUDGET),
+        ("over_lifetime_budget", BUDGET),
+        ("over_request_cap", BUDGET),
+        ("no_budget_share", BUDGET),
+        ("agreement_suspended", STANDING),
+        ("agreement_expired", STANDING),
+        ("artefact_changed", STANDING),
+        ("idempotency_key_reused", OTHERWISE),
+        ("within_not_for_mean", OTHERWISE),
+    ],
+)
+def test_what_no_version_decides_is_not_replayed_and_says_why(code: str, why: str) -> None:
+    made = Replay()
+    made.add(1, entry(kind="refused", decision={"outcome": "refused", "code": code, "clauses": []}), AGREEMENT, LIBRARY)
+    assert made.as_json()["not_replayed_because"] == {why: 1}
+    assert made.as_json()["replayed"] == 0
+
+
+@pytest.mark.parametrize("kind", ["released", "failed", "read", "signed", "pushed"])
+def test_an_answers_second_entry_and_other_accesses_are_not_counted(kind: str) -> None:
+    made = Replay()
+    made.add(1, entry(kind=kind), AGREEMENT, LIBRARY)
+    assert made == Replay()
+
+
+def test_a_question_that_makes_no_sense_is_decided_again_too() -> None:
+    question = {"by": [{"field": "occurred", "level": "month"}], "where": [], "linked": [], "measures": [{"count": {}}]}
+    refused = {"outcome": "refused", "code": "date_range_needed", "clauses": []}
+    made = Replay()
+    made.add(1, entry(kind="refused", question=question, decision=refused), AGREEMENT, LIBRARY)
+    assert made.same == 1
+    made.add(2, entry(question=question), AGREEMENT, LIBRARY)
+    assert (made.flips[0]["after"], made.flips[0]["code"], made.flips[0]["clauses"]) == (
+        "refused",
+        "date_range_needed",
+        [],
+    )
