@@ -152,18 +152,16 @@ class Purges:
         held = state(tx.agreements, agreement_id, self.broker)
         if held is None or held.decides is None:
             return []
-        decides = document(held.decides.document)
+        decides, suppliers = document(held.decides.document), _supplied(tx, agreement_id)
         plans = []
         if held.row.terminated_at is not None:
             end = tx.agreements.termination(agreement_id)
-            payload = termination_payload
-            due = self._due(tx, held, end, payload, TERMINATION_TYPE) if end is not None else None
+            by_supplier = end is not None and end.party in suppliers
+            due = self._due(tx, held, end, termination_payload, TERMINATION_TYPE) if end and by_supplier else None
             plans.append(Plan(agreement_id, EVERYBODY, "terminated", due))
         if now >= ended(decides):
             plans.append(Plan(agreement_id, EVERYBODY, "expired", over(decides, ended(decides))))
-        withdrawals = tx.agreements.withdrawals(agreement_id)
-        suppliers = _supplied(tx, agreement_id) if withdrawals else {}
-        for row in withdrawals:
+        for row in tx.agreements.withdrawals(agreement_id):
             if row.party not in suppliers:
                 continue  # it has nothing here
             due = self._due(tx, held, row, withdrawal_payload, WITHDRAWAL_TYPE)

@@ -99,6 +99,22 @@ def test_nothing_is_purged_on_a_forged_confirmation(bench, table, forged):
     assert bench.files() == before
 
 
+def test_nothing_is_purged_on_the_confirmation_of_a_party_that_supplies_nothing(bench):
+    """The broker takes no end from a recipient; the operator puts the recipient's own signature in the database."""
+    bench.terminate()
+    with bench.broker.store.write() as tx:
+        values = {
+            "jws": bench.confirmation("as-opcc"),
+            "party": "as-opcc",
+            "thumbprint": tx.agreements.pinned_key("as-opcc").thumbprint,
+        }
+        forged = "UPDATE termination SET jws = :jws, party = :party, thumbprint = :thumbprint"
+        tx.agreements._connection.execute(sqlalchemy.text(forged), values)
+    bench.now += GRACE
+    assert run(bench) == []
+    assert [plan.due for plan in bench.broker.purges.planned()] == [None]
+
+
 def test_an_agreement_that_expired_is_purged_after_its_grace(bench):
     end = datetime(2028, 4, 1, tzinfo=UTC)
     bench.now = end - MOMENT
