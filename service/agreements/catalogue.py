@@ -15,7 +15,7 @@ from service.agreements.registry import Registry
 from service.agreements.standing import document, known_to, seen_by, visible
 from service.errors import NotFound
 from service.identity.caller import Caller
-from service.policy.decide import describe
+from service.policy.allowances import describe
 
 
 class Coverage(Protocol):
@@ -124,7 +124,7 @@ class Catalogue:
         entry: Dataset = agreement.datasets[name]
         schema = artefacts.bound(entry)
         grants = [
-            {"clause": f"grants/{index}"} | describe(grant)
+            {"clause": f"grants/{index}"} | describe(agreement, grant)
             for index, grant in enumerate(agreement.grants)
             if grant.dataset == name and caller.party in grant.to
         ]

@@ -28,11 +28,10 @@ def findings(agreement: Agreement, library: Library) -> list[Finding]:
     for name, dataset in agreement.datasets.items():
         schema = library.bound(dataset)
         if dataset.privacy_unit != schema.privacy_unit:
-            words = f"the schema protects each {schema.privacy_unit}; a schema with a pseudonym is never by record"
-            found.append(Finding("privacy_unit", f"datasets/{name}/privacy_unit", detail=words))
+            found.append(_other_unit(name, schema))
     for index, grant in enumerate(agreement.grants):
         dataset = agreement.datasets[grant.dataset]
-        found += _grant(f"grants/{index}", agreement, grant, library.bound(dataset))
+        found += of_grant(f"grants/{index}", agreement, grant, library.bound(dataset))
     return found
 
 
@@ -64,13 +63,27 @@ def _bindings(agreement: Agreement, library: Library) -> list[Finding]:
     return found
 
 
-def _grant(path: str, agreement: Agreement, grant: Grant, schema: TableSchema) -> list[Finding]:
+def _other_unit(name: str, schema: TableSchema) -> Finding:
+    words = f"the schema protects each {schema.privacy_unit}; a schema with a pseudonym is never by record"
+    return Finding("privacy_unit", f"datasets/{name}/privacy_unit", detail=words)
+
+
+def of_grant(path: str, agreement: Agreement, grant: Grant, schema: TableSchema) -> list[Finding]:
+    """Return every way in which one grant does not fit its dataset's schema; such a grant covers nothing.
+
+    Args:
+        path: The grant's clause, as ``grants/3``.
+        agreement: The agreement.
+        grant: One of its grants.
+        schema: The schema of the grant's dataset, with what the agreement binds to it.
+    """
     columns = {column.name: column for column in schema.fields}
     return [
         *_levels(f"{path}/group_by", grant.group_by, columns),
         *_levels(f"{path}/filter_by", grant.filter_by, columns),
         *_public_keys(f"{path}/group_by", grant, columns),
         *_rows(f"{path}/rows", grant, columns),
+        *_combine(f"{path}/combine", grant, columns),
         *_measures(f"{path}/measure", grant, columns),
         *_records(path, agreement, grant, schema),
     ]
@@ -99,6 +112,14 @@ def _rows(path: str, grant: Grant, columns: Mapping[str, Column]) -> list[Findin
         for name, codes in grant.rows.items()
         for code in codes
         if name not in columns or code not in (columns[name].constraints.enum or ())
+    ]
+
+
+def _combine(path: str, grant: Grant, columns: Mapping[str, Column]) -> list[Finding]:
+    return [
+        Finding("not_combinable", f"{path}/{name}", detail=f"{name} has no closed list of codes to combine")
+        for name in grant.combine
+        if name not in columns or not columns[name].constraints.enum
     ]
 
 

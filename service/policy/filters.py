@@ -33,14 +33,10 @@ def build(
         Malformed: the operator does not suit the column, or a code is not in its list.
     """
     clause = f"filter_by/{column.name}"
-    if condition.level is not None and condition.level not in levels:
-        refuse(
-            condition.level not in column.all_levels,
-            clause,
-            f"{column.name} may be filtered by {_list(levels)}",
-        )
+    level = condition.level or AS_IS  # never a level of the grant's, or a narrower grant would allow more
+    if level not in levels and not (column.kind == "date" and condition.level is None):
+        refuse(level not in column.all_levels, clause, f"{column.name} may be filtered by {_list(levels)}")
         return None
-    level = condition.level or (AS_IS if AS_IS in levels else levels[0])
     if column.kind == "date":
         return _dates(condition, column, levels, clause, refuse)
     if column.kind == "flag":
