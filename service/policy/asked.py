@@ -46,3 +46,8 @@ class Asked:
 
     def _may(self, candidate: Candidate) -> bool:
         return any(role in candidate.grant.roles for role in self.roles)
+
+
+def may_ask(agreement: Agreement, party: str, roles: Collection[str]) -> bool:
+    """Whether people in these roles could ask anything: analysts always, others where a grant to the party says so."""
+    return any(role in ANALYST or role in index(agreement).roles(party) for role in roles)

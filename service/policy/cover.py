@@ -164,7 +164,7 @@ def _groupings(
             words = f"{item.field} may be grouped by {', '.join(allowed)}"
             failures.refuse(level not in column.all_levels, clause, words)
             continue
-        if failures.reasons:
+        if failures.reasons and not (level == AS_IS and item.field in grant.combine):
             continue
         built = keys.build(column, level, kept, asked.library)
         combine.check_keys(built, grant, failures)

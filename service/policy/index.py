@@ -31,11 +31,11 @@ class Index:
         self._purposes = {name: purpose.parent for name, purpose in agreement.purposes.items()}
         self._named: dict[tuple[str, str, str], list[Candidate]] = defaultdict(list)
         self._found: dict[tuple[str, str, str], tuple[Candidate, ...]] = {}
-        self._own: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
+        self._roles: dict[str, set[str]] = defaultdict(set)
         for place, grant in enumerate(agreement.grants):
             candidate = Candidate(f"grants/{place}", grant)
             for party in dict.fromkeys(grant.to):
-                self._own[party, grant.dataset].append(candidate)
+                self._roles[party].update(grant.roles)
                 for purpose in dict.fromkeys(grant.for_):
                     self._named[party, purpose, grant.dataset].append(candidate)
 
@@ -53,9 +53,9 @@ class Index:
                 self._found[key] = found
         return found
 
-    def of_party(self, party: str, dataset: str) -> tuple[Candidate, ...]:
-        """Return the grants to a party of a dataset, for whatever purpose, in the document's order."""
-        return tuple(self._own.get((party, dataset), ()))
+    def roles(self, party: str) -> frozenset[str]:
+        """Return the roles that any grant to a party names."""
+        return frozenset(self._roles.get(party, ()))
 
     def _look_up(self, party: str, purpose: str, dataset: str) -> list[Candidate]:
         met: dict[str, Candidate] = {}
