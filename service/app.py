@@ -19,6 +19,7 @@ from schemas.jws import public_jwk, sign, sign_text, thumbprint
 from service.aggregates import release
 from service.aggregates.asking import Asking
 from service.aggregates.reading import Reading
+from service.aggregates.simulating import Simulating
 from service.agreements.catalogue import Catalogue
 from service.agreements.registry import Registry
 from service.api import app as web
@@ -130,6 +131,7 @@ def build(
         intake=intake,
         asking=asking,
         reading=Reading(store, appends, settings.issuer, clock),
+        simulating=Simulating(settings.issuer, clock),
         log=log,
         appends=appends,
         keys=_public_keys(release_key, log_key, origin),

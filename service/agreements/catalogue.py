@@ -15,7 +15,7 @@ from service.agreements.registry import Registry
 from service.agreements.standing import document, known_to, seen_by, visible
 from service.errors import NotFound
 from service.identity.caller import Caller
-from service.policy.allowances import describe
+from service.policy.allowances import allowed
 
 
 class Coverage(Protocol):
@@ -123,11 +123,6 @@ class Catalogue:
     ) -> dict[str, Any]:
         entry: Dataset = agreement.datasets[name]
         schema = artefacts.bound(entry)
-        grants = [
-            {"clause": f"grants/{index}"} | describe(agreement, grant)
-            for index, grant in enumerate(agreement.grants)
-            if grant.dataset == name and caller.party in grant.to
-        ]
         made: dict[str, Any] = {
             "dataset": name,
             "title": schema.title,
@@ -139,7 +134,10 @@ class Catalogue:
             "every": str(entry.every),
             "bounds": {"per_person": entry.bounds.per_person},
             "covered": [{"from": first, "to": last} for first, last in tx.answers.covered(agreement.id, name)],
-            "you_may": {"push": entry.supplier == caller.party, "ask": grants},
+            "you_may": {
+                "push": entry.supplier == caller.party,
+                "ask": allowed(agreement, caller.party, caller.roles, name),
+            },
         }
         if whole:
             made["period"] = schema.period

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from service.aggregates.asking import Asking
 from service.aggregates.reading import Reading
+from service.aggregates.simulating import Simulating
 from service.agreements.catalogue import Catalogue, CatalogueTransaction
 from service.agreements.registry import Registry
 from service.audit.appends import Appends
@@ -62,6 +63,7 @@ class Broker:
     intake: Intake
     asking: Asking
     reading: Reading
+    simulating: Simulating
     log: Log
     appends: Appends
     keys: Mapping[str, Any]
