@@ -60,7 +60,8 @@ def check_keys(keys: Keys, grant: Grant, failures: Failures) -> None:
 
 def columns(request: AggregateRequest) -> tuple[tuple[str, str], ...]:
     """Return the different columns that a question groups and filters by, each with its dataset, as they come."""
-    own = [(request.dataset, item.field) for item in (*request.by, *request.where)]
+    fields = [*(item.field for item in request.by), *(item.field for item in request.where)]
+    own = [(request.dataset, name) for name in fields]
     linked = [(link.dataset, item.field) for link in request.linked for item in link.where]
     return tuple(dict.fromkeys((*own, *linked)))
 

@@ -90,7 +90,7 @@ def _instead(grant: Grant, draft: Draft) -> list[dict[str, Any]]:
     for kind in MEASURES:
         allowed = getattr(grant.measure, kind)
         if allowed:
-            of = None if allowed is True else sorted(allowed)[0]
+            of = None if allowed is True else min(allowed)
             draft.say(f"ask for the {kind}" + (f" of {of}" if of else "") + " instead")
             return [{kind: {} if of is None else {"field": of}}]
     return []
@@ -173,7 +173,7 @@ def _groupings(
             continue
         if chosen != level:
             draft.say(f"group {name} by {chosen} instead of {_spoken(level)}")
-        made.append({"field": name, "level": chosen})
+        made.append({"field": name} if chosen == AS_IS else {"field": name, "level": chosen})
     return made
 
 

@@ -15,7 +15,7 @@ from service.errors import Malformed
 from service.policy import filters
 from service.policy.combine import too_few
 from service.policy.levels import by_fineness
-from service.policy.plan import NumberFilter
+from service.policy.plan import Filter, NumberFilter
 
 _MOST_CODES = 1000
 """The most codes that one condition of a request may name."""
@@ -132,7 +132,7 @@ def _codes(condition: Condition, column: Column, levels: list[str], limits: Limi
     return None
 
 
-def _unlimited(condition: Condition, column: Column, library: Library) -> filters.Filter | None:
+def _unlimited(condition: Condition, column: Column, library: Library) -> Filter | None:
     """Return what a condition means, whatever a grant says; None where it makes no sense of its column."""
     try:
         return filters.build(condition, column, column.all_levels, library, lambda *_: None)
