@@ -98,7 +98,8 @@ mostly = st.integers(0, 5).map(lambda number: number != 5)
 def _entries() -> st.SearchStrategy[dict[str, list[str]]]:
     every = {name: list(levels) for name, levels in LEVELS.items()}
     some = st.fixed_dictionaries({}, optional={name: subsets(levels, 1) for name, levels in LEVELS.items()})
-    return st.one_of(st.just(every), some)
+    coarse = {name: list(levels[1:]) for name, levels in LEVELS.items() if len(levels) > 1}
+    return st.one_of(st.just(every), st.just(coarse), some)
 
 
 @st.composite
@@ -165,13 +166,14 @@ def agreement_values(draw: st.DrawFn) -> dict[str, Any]:
     }  # fmt: skip
 
 
+YEAR = {"from": "2026-01-01", "to": "2026-12-31"}
 _RANGES = [("2026-01-01", "2026-12-31"), ("2026-01-01", "2026-03-31"), ("2026-01-02", "2026-03-31"),
            ("2026-04-01", "2026-06-29"), ("2025-12-31", None), (None, "2026-03-31")]  # fmt: skip
 _KEYS = {("age", "band"): ("child", "adult", "unknown"), "ward": ("A", "B", "C", "unknown"),
          "side": ("east", "west", "unknown")}  # fmt: skip
 
 
-def _condition(draw: st.DrawFn, name: str, levels: tuple[str, ...]) -> dict[str, Any]:
+def condition(draw: st.DrawFn, name: str, levels: tuple[str, ...]) -> dict[str, Any]:
     """Draw one condition that makes sense of a column, at one of some levels."""
     made: dict[str, Any] = {"field": name}
     if name == "day":
@@ -195,7 +197,7 @@ def _conditions(draw: st.DrawFn, held: dict[str, list[str]], most: int) -> list[
     for _ in range(draw(st.integers(0, most))):
         name = draw(st.sampled_from(tuple(held) or tuple(LEVELS))) if draw(mostly) else draw(_names)
         levels = tuple(held.get(name, ())) if draw(mostly) else ()
-        made.append(_condition(draw, name, levels or LEVELS.get(name, ("as-is",))))
+        made.append(condition(draw, name, levels or LEVELS.get(name, ("as-is",))))
     return made
 
 
@@ -214,7 +216,7 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], str, tuple[s
         value["grants"].append(draw(grants()) | shared | {"dataset": link, "link": [grant["dataset"]]})
         grant["link"] = [link]
     asked: dict[str, Any] = {
-        "purpose": draw(st.sampled_from(grant["for"])) if draw(mostly) else draw(_purposes),
+        "purpose": draw(st.sampled_from(grant["for"])) if draw(st.booleans()) else draw(_purposes),
         "dataset": grant["dataset"] if draw(mostly) else draw(st.sampled_from([*DATASETS, "tax-returns"])),
         "measures": [{"count": {}}] if draw(mostly) else [draw(_measures)],
         "spend": {"share": "0.01"},
@@ -225,7 +227,7 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], str, tuple[s
         by.append({"field": name} if level is None else {"field": name, "level": level})
     where = _conditions(draw, grant["filter_by"], 2)
     if any(item["field"] == "day" for item in by) and draw(mostly):
-        where.append({"field": "day", "from": "2026-01-01", "to": "2026-12-31"})
+        where.append({"field": "day", **YEAR})
     linked = []
     if link is not None or draw(rarely):
         other = link or draw(st.sampled_from(["crimes", "visits", "calls", "tax-returns"]))
@@ -239,7 +241,7 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], str, tuple[s
     return value, asked, party, roles
 
 
-_purposes = st.sampled_from([*PURPOSES, "marketing"])
+_purposes = st.sampled_from([*PURPOSES, *PURPOSES, "marketing"])
 _measures = st.sampled_from([{"persons": {}}, {"sum": {"field": "harm"}}, {"mean": {"field": "harm"}},
                              {"sum": {"field": "day"}}, {"mean": {"field": "nothing"}}])  # fmt: skip
 _roles = st.sampled_from([("analyst",), ("steward",), ("ig-lead", "analyst"), ("supplier",), ()])
