@@ -34,8 +34,8 @@ def agreement() -> tuple[Agreement, Library]:
     supplier, *_ = value["parties"]
     people = [supplier | {"id": name, "key": f"{name:_<43}", "role": "recipient"} for name in _names("party", PARTIES)]
     value["parties"] = [supplier, *people]
-    value["purposes"] = {name: value["purposes"]["needs-assessment"] for name in _names("purpose", PURPOSES)}
-    value["datasets"] = {name: value["datasets"]["calls"] for name in _names("dataset", DATASETS)}
+    value["purposes"] = dict.fromkeys(_names("purpose", PURPOSES), value["purposes"]["needs-assessment"])
+    value["datasets"] = dict.fromkeys(_names("dataset", DATASETS), value["datasets"]["calls"])
     value["grants"] = [
         {"to": [party], "for": [purpose], "dataset": dataset, "measure": _MEASURE} | limits
         for party in _names("party", PARTIES)
