@@ -108,7 +108,7 @@ def grants(draw: st.DrawFn) -> dict[str, Any]:
     dataset = draw(st.sampled_from(DATASETS))
     person = dataset != "calls"
     made: dict[str, Any] = {
-        "to": draw(subsets(PARTIES[:3], 1)),
+        "to": draw(subsets(PARTIES, 1)),
         "for": draw(subsets(PURPOSES, 1)),
         "dataset": dataset,
         "group_by": draw(_entries()),
@@ -241,6 +241,42 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], str, tuple[s
     return value, asked, party, roles
 
 
+@st.composite
+def aimed_cases(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], str, tuple[str, ...]]:
+    """Draw a plain question under a grant with one limit that matters to it: what random questions seldom meet."""
+    value, _, _, _ = draw(cases())
+    grant = value["grants"][0]
+    value["grants"] = [grant]
+    every = {name: list(levels) for name, levels in LEVELS.items()}
+    grant |= {"group_by": every, "filter_by": every, "measure": {"count": True}}
+    asked: dict[str, Any] = {
+        "purpose": grant["for"][0], "dataset": grant["dataset"], "measures": [{"count": {}}],
+        "by": [], "where": [], "linked": [], "spend": {"share": "0.01"},
+    }  # fmt: skip
+    aim = draw(st.sampled_from(["combine", "combine", "cross", "link", "columns"]))
+    if aim == "combine":
+        name = draw(st.sampled_from(["area", "small"]))
+        level = draw(st.sampled_from(LEVELS[name]))
+        grant["combine"] = {name: draw(st.integers(2, 4))}
+        asked["by"] = [{"field": name, "level": level}] if draw(st.booleans()) else []
+        asked["where"] = [condition(draw, name, LEVELS[name])] if not asked["by"] or draw(rarely) else []
+    elif aim == "cross":
+        grant["filter_by"] = every | {"area": ["ward", "side"]}
+        asked["where"] = [condition(draw, "area", ("ward",)), condition(draw, "area", (draw(st.sampled_from(SIDED)),))]
+    elif aim == "link" and grant["dataset"] != "calls":
+        other = "visits" if grant["dataset"] == "crimes" else "crimes"
+        mirror = grant | {"dataset": other, "link": [grant["dataset"]], "approval": draw(subsets(PARTIES, 1))}
+        mirror["most_fields"] = draw(st.integers(1, 3))
+        value["grants"].append(mirror)
+        grant["link"] = [other]
+        asked["linked"] = [{"dataset": other, "has": True, "where": _conditions(draw, every, 3)}]
+    else:
+        grant["most_fields"] = draw(st.integers(1, 3))
+        asked["where"] = _conditions(draw, every, 4)
+    return value, asked, draw(st.sampled_from(grant["to"])), tuple(grant.get("roles", ("analyst",)))
+
+
+SIDED = ("ward", "side")
 _purposes = st.sampled_from([*PURPOSES, *PURPOSES, "marketing"])
 _measures = st.sampled_from([{"persons": {}}, {"sum": {"field": "harm"}}, {"mean": {"field": "harm"}},
                              {"sum": {"field": "day"}}, {"mean": {"field": "nothing"}}])  # fmt: skip

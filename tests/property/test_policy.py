@@ -28,6 +28,7 @@ from tests.property.agreements import (
     PURPOSES,
     YEAR,
     agreement,
+    aimed_cases,
     cases,
     condition,
     mostly,
@@ -417,7 +418,7 @@ def check_filters(
 
 
 @often
-@given(cases())
+@given(st.one_of(cases(), aimed_cases()))
 def test_the_plan_of_every_allowed_question_lies_within_its_grants(case):
     value, asked, party, roles = case
     found = outcome(value, asked, party, roles)
@@ -425,6 +426,7 @@ def test_the_plan_of_every_allowed_question_lies_within_its_grants(case):
         return
     plan = found.plan
     assert plan is not None
+    assert party in value["privacy"]["shares"]
     main, *linked = [value["grants"][int(clause.split("/")[1])] for clause in found.clauses]
     for grant in (main, *linked):
         assert party in grant["to"]
