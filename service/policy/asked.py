@@ -31,7 +31,8 @@ class Asked:
     def candidates(self, dataset: str) -> tuple[Candidate, ...]:
         """Return the grants that can cover a question of a dataset: to this party and role, for this purpose."""
         found = self.granted(dataset)
-        if all(self._may(item) for item in found):
+        shared = index(self.agreement).shared_roles(self.party, self.request.purpose, dataset)
+        if any(role in shared for role in self.roles):
             return found
         return tuple(item for item in found if self._may(item))
 

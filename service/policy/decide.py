@@ -9,6 +9,7 @@ from schemas.artefacts import Library
 from schemas.errors import DocumentError
 from schemas.request import AggregateRequest
 from service.errors import Malformed
+from service.policy import shortlist
 from service.policy.allowances import describe
 from service.policy.asked import ANALYST, Asked
 from service.policy.cover import Covered, cover
@@ -65,7 +66,7 @@ def _under(asked: Asked, candidates: tuple[Candidate, ...], weighed: tuple[str, 
     """Decide by the first grant that covers the question, or tell what the nearest one lacks."""
     nearest: tuple[Failures, Candidate] | None = None
     malformed: Malformed | None = None
-    for candidate in candidates:
+    for candidate in shortlist.in_turn(asked, candidates):
         try:
             found = covering(asked, candidate)
         except Malformed as error:  # another grant may give the same words a meaning

@@ -5,13 +5,14 @@ An index belongs to one agreement object, is made when it is first asked, and go
 
 from __future__ import annotations
 
+import json
 import weakref
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from schemas.agreement import Agreement
-from schemas.canonical import canonical
 from schemas.clauses.grants import Grant
 
 
@@ -31,6 +32,8 @@ class Index:
         self._purposes = {name: purpose.parent for name, purpose in agreement.purposes.items()}
         self._named: dict[tuple[str, str, str], list[Candidate]] = defaultdict(list)
         self._found: dict[tuple[str, str, str], tuple[Candidate, ...]] = {}
+        self._shared: dict[tuple[str, str, str], frozenset[str]] = {}
+        self._offers: dict[str, frozenset[tuple[str, ...]]] = {}
         self._roles: dict[str, set[str]] = defaultdict(set)
         for place, grant in enumerate(agreement.grants):
             candidate = Candidate(f"grants/{place}", grant)
@@ -50,8 +53,22 @@ class Index:
         if found is None:
             found = tuple(self._look_up(party, purpose, dataset))
             if found:
+                self._shared[key] = frozenset.intersection(*(frozenset(held.grant.roles) for held in found))
                 self._found[key] = found
         return found
+
+    def shared_roles(self, party: str, purpose: str, dataset: str) -> frozenset[str]:
+        """Return the roles that all candidates name."""
+        return self._shared.get((party, purpose, dataset), frozenset())
+
+    def offers(
+        self, candidate: Candidate, read: Callable[[Grant], frozenset[tuple[str, ...]]]
+    ) -> frozenset[tuple[str, ...]]:
+        """Return what ``read`` finds that a grant offers, found once."""
+        held = self._offers.get(candidate.path)
+        if held is None:
+            held = self._offers[candidate.path] = read(candidate.grant)
+        return held
 
     def roles(self, party: str) -> frozenset[str]:
         """Return the roles that any grant to a party names."""
@@ -68,9 +85,9 @@ class Index:
         return sorted(met.values(), key=lambda held: _rank(held.grant)) if len(met) > 1 else list(met.values())
 
 
-def _rank(grant: Grant) -> tuple[int, int, bytes]:
+def _rank(grant: Grant) -> tuple[int, int, str]:
     value = grant.model_dump(by_alias=True, mode="json")
-    return len(grant.rows), len(grant.approval), canonical(_unordered(value))
+    return len(grant.rows), len(grant.approval), json.dumps(_unordered(value), sort_keys=True)
 
 
 def _unordered(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,15 +12,13 @@ from schemas.errors import DocumentError
 from schemas.model import read
 from schemas.request import AggregateRequest
 from service.errors import Malformed
+from service.policy import shortlist
 from service.policy.asked import ANALYST, Asked
 from service.policy.decide import covering, decide
 from service.policy.decision import Decision, Nearest
 from service.policy.failures import Failures
 from service.policy.index import Candidate
 from service.policy.repair import Draft, repaired
-
-_MOST_GRANTS = 8
-"""How many of the grants that come near are tried: what is shown with a refusal has to be found at once."""
 
 
 def explained(
@@ -59,7 +56,8 @@ def nearest(asked: Asked) -> Nearest | None:
     if asked.party not in agreement.privacy.shares or asked.limited(name):
         return None
     found: Nearest | None = None
-    for candidate in heapq.nsmallest(_MOST_GRANTS, asked.candidates(name), key=lambda item: _distance(asked, item)):
+    near = shortlist.nearest(asked, asked.candidates(name))
+    for candidate in sorted(near, key=lambda item: _distance(asked, item)):
         made = _under(asked, candidate)
         if made is not None and (found is None or len(made.changes) < len(found.changes)):
             found = made
