@@ -248,7 +248,7 @@ def aimed_cases(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], str, t
     grant = value["grants"][0]
     value["grants"] = [grant]
     every = {name: list(levels) for name, levels in LEVELS.items()}
-    grant |= {"group_by": every, "filter_by": every, "measure": {"count": True}}
+    grant |= {"to": ["hub", "council"], "group_by": every, "filter_by": every, "measure": {"count": True}}
     asked: dict[str, Any] = {
         "purpose": grant["for"][0], "dataset": grant["dataset"], "measures": [{"count": {}}],
         "by": [], "where": [], "linked": [], "spend": {"share": "0.01"},
@@ -273,6 +273,7 @@ def aimed_cases(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], str, t
     else:
         grant["most_fields"] = draw(st.integers(1, 3))
         asked["where"] = _conditions(draw, every, 4)
+    value["datasets"][grant["dataset"]]["purposes"] = []
     return value, asked, draw(st.sampled_from(grant["to"])), tuple(grant.get("roles", ("analyst",)))
 
 
