@@ -6,12 +6,12 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import aggregate, preview, push
+from benchmarks import aggregate, decide, preview, push
 from benchmarks.broker import Broker, broker
 from benchmarks.data import Data, make
 from benchmarks.results import Result, say
 
-NAMES = (*aggregate.NAMES, push.NAME, preview.NAME)
+NAMES = (decide.NAME, *aggregate.NAMES, push.NAME, preview.NAME)
 
 
 def run(names: list[str], asked: Broker, data: Data, cache: Path) -> Iterator[Result]:
@@ -38,10 +38,17 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(".bench"), help="for rows and peers' environments")
     chosen = parser.parse_args()
     cache = chosen.cache.resolve()
+    names = chosen.only or list(NAMES)
+    if decide.NAME in names:
+        say(decide.NAME)
+        for result in decide.compare(cache):
+            print(result.line(), flush=True)
+    if set(names) <= {decide.NAME}:
+        return
     say("rows")
     data = make(cache)
     with broker(cache) as asked:
-        for result in run(chosen.only or list(NAMES), asked, data, cache):
+        for result in run(names, asked, data, cache):
             print(result.line(), flush=True)
 
 

@@ -76,6 +76,7 @@ class Peer:
 
 SMARTNOISE = Peer("smartnoise-sql 1.0.10", "smartnoise_sql.py", ("build.txt", "smartnoise.txt"))
 OPENDP = Peer("OpenDP 0.16.0 Polars", "opendp_polars.py", ("opendp.txt",))
+CEDAR = Peer("cedarpy 4.12.2", "cedar.py", ("cedar.txt",))
 
 
 def _call(name: str, *command: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal, InvalidOperation
@@ -185,7 +186,21 @@ def decision_lines(decision: Mapping[str, Any]) -> Group:
     if isinstance(instead, Mapping):
         lines.append(plain("  the nearest grant allows:"))
         lines += [plain(f"    {named(name)}: {listed(value)}") for name, value in instead.items()]
+    lines += _nearest_lines(decision)
     return Group(*lines)
+
+
+def _nearest_lines(decision: Mapping[str, Any]) -> list[Text]:
+    """Return who has to approve a question, and the nearest one that would be allowed, where there are such."""
+    lines = []
+    if decision.get("approvals"):
+        lines.append(plain(f"  a steward of each has to approve it: {listed(decision['approvals'])}", "yellow"))
+    nearest = decision.get("nearest")
+    if isinstance(nearest, Mapping):
+        lines.append(plain("  this would be allowed, if you"))
+        lines += [plain(f"    {change}") for change in nearest.get("changes") or ()]
+        lines.append(plain(f"  {json.dumps(nearest.get('request'), ensure_ascii=False)}", "dim"))
+    return lines
 
 
 def named(name: Any) -> str:

@@ -131,10 +131,24 @@ class Agreement(Strict):
         for path, name, known, what in self._references():
             if name not in known:
                 raise ValueError(f"{path}: {name} is no {what}")
-        for name in self.purposes:
-            if name in self.wider(name)[1:]:
-                raise ValueError(f"purposes/{name}/parent: a purpose is no part of itself")
+        looped = self._looped()
+        if looped is not None:
+            raise ValueError(f"purposes/{looped}/parent: a purpose is no part of itself")
         return self
+
+    def _looped(self) -> str | None:
+        """Return a purpose that is a part of itself; each is walked over once, however long the chains."""
+        sound: set[str] = set()
+        for name in self.purposes:
+            walked: dict[str, None] = {}
+            at: str | None = name
+            while at is not None and at not in sound:
+                if at in walked:
+                    return at
+                walked[at] = None
+                at = self.purposes[at].parent
+            sound |= walked.keys()
+        return None
 
     def _references(self) -> Iterator[tuple[str, str, Any, str]]:
         """Yield each place where one clause names another: its path, the name, what is known, and what that is."""
@@ -168,14 +182,12 @@ class Agreement(Strict):
     def wider(self, purpose: str) -> tuple[str, ...]:
         """Return a purpose and the wider ones that it is a part of, the narrowest first.
 
-        A purpose that is a part of itself, which no agreement that was read has, ends the walk where it comes again.
+        The walk ends where a purpose would come again, which no agreement that was read has.
         """
-        found: list[str] = []
+        found: dict[str, None] = {}
         at: str | None = purpose
-        while at is not None and at in self.purposes:
-            found.append(at)
-            if found.count(at) > 1:
-                break
+        while at is not None and at in self.purposes and at not in found:
+            found[at] = None
             at = self.purposes[at].parent
         return tuple(found)
 

@@ -158,6 +158,10 @@ class TableSchema(Strict):
                 return column
         raise KeyError(name)
 
+    def find(self, name: str) -> Column | None:
+        """Return a column by name, None where there is none."""
+        return next((column for column in self.fields if column.name == name), None)
+
     @property
     def pseudonym(self) -> str | None:
         """The name of the pseudonym column, None in a record dataset."""

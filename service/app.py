@@ -20,6 +20,7 @@ from schemas.jws import encode, public_jwk, sign, sign_text, thumbprint
 from service.aggregates import release
 from service.aggregates.asking import Asking
 from service.aggregates.reading import Reading
+from service.aggregates.simulating import Simulating
 from service.agreements.catalogue import Catalogue
 from service.agreements.leaving import Leaving
 from service.agreements.purging import Purges
@@ -140,6 +141,7 @@ def build(
         compaction=Compaction(store, lake, intake.schema_of, intake.vacuum, settings.compact_files, fault),
         asking=asking,
         reading=Reading(store, appends, settings.issuer, clock),
+        simulating=Simulating(settings.issuer, clock),
         log=log,
         appends=appends,
         keys=_public_keys(release_key, log_key, origin),

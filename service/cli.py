@@ -1,4 +1,4 @@
-"""``concordat serve | dev | demo | compact | purge | party | client | user``, and ``agreement replay``.
+"""The broker's commands, the operator's, and ``agreement explain | replay``, which need its policy.
 
 What they run is imported when they run: the connectors' commands share this process and should start at once.
 """
@@ -53,6 +53,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(client_app, name="client")
     app.add_typer(user_app, name="user")
     group(app, "agreement").command("replay")(replay_command)
+    group(app, "agreement").command("explain")(explain_command)
 
 
 def serve_command(
@@ -161,6 +162,33 @@ def purge_command(
         typer.echo(f"{plan.agreement}: {plan.party or 'everything'} ({plan.reason}): {when}")
     if not done and not planned:
         typer.echo("nothing to purge")
+
+
+def explain_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The agreement, YAML or JSON.")],
+    request: Annotated[Path, typer.Argument(metavar="REQUEST.json", help="The question; its spend may be left out.")],
+    party: Annotated[str, typer.Option("--as", metavar="PARTY", help="Who would ask.")],
+    purpose: Annotated[
+        str | None, typer.Option("--purpose", help="For which purpose; the question's own if none is given.")
+    ] = None,
+    role: Annotated[list[Role] | None, typer.Option("--role", help="In which roles; analyst if none is given.")] = None,
+    artefacts: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder of further schemas, code lists and hierarchies."),
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Explain what a document's policy says to a question, offline. The broker alone decides."""
+    from connectors.commands import output
+    from connectors.commands.failures import REFUSED, CommandError
+    from service.explain import explain
+
+    roles = tuple(sorted({str(item) for item in role or [Role.ANALYST]}))
+    found = explain(file, request, party=party, roles=roles, purpose=purpose, folder=artefacts)
+    output.result(found.as_json(), *found.lines(), as_json=json)
+    if not found.decision.allowed:
+        raise CommandError("refused", "the question would be refused", REFUSED, told=True)
 
 
 @party_app.command("enrol")

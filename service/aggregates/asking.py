@@ -57,8 +57,10 @@ from service.budget.caps import Caps, caps
 from service.budget.ledger import ChargeRequest, postings
 from service.errors import ConcordatError, Conflict, EngineFailed, Forbidden, Malformed
 from service.identity.caller import Caller, Role
+from service.policy.asked import may_ask
 from service.policy.decide import decide
 from service.policy.decision import Decision
+from service.policy.nearest import explained
 from service.policy.plan import EffectivePlan
 from service.policy.withdrawal import withdrawn
 
@@ -117,6 +119,12 @@ class _Case:
             raise RuntimeError("only an allowed request has a plan")
         return self.decision.plan
 
+    def shown(self) -> dict[str, Any]:
+        """Return the decision as the caller sees it; a refusal tells the nearest request that would be allowed."""
+        found, caller = self.found, self.caller
+        said = explained(self.decision, found.agreement, found.library, caller.party, self.request, caller.roles)
+        return said.as_json()
+
 
 @dataclass(frozen=True, slots=True)
 class Asking:
@@ -152,7 +160,7 @@ class Asking:
         """Say what a question would cost and how wrong its answer may be; free, logged, reads no data.
 
         Raises:
-            Forbidden: the caller is no analyst, or the agreement is not in force; logged.
+            Forbidden: the caller has no role that a grant names, or the agreement is not in force; logged.
             Malformed: the request makes no sense, or its reason names someone; logged.
         """
         now = self.clock()
@@ -170,7 +178,7 @@ class Asking:
         return body
 
     def _previewed(self, tx: Transaction, case: _Case) -> dict[str, Any]:
-        made: dict[str, Any] = {"agreement": case.found.reference(), "decision": case.decision.as_json()}
+        made: dict[str, Any] = {"agreement": case.found.reference(), "decision": case.shown()}
         if not case.decision.allowed:
             return made
         limits = caps(case.found.agreement)
@@ -196,7 +204,7 @@ class Asking:
         """Decide, and charge or find the stored answer: step 1.
 
         Args:
-            caller: An analyst.
+            caller: An analyst, or who has another role that a grant to its party names.
             agreement_id: The agreement.
             key: The idempotency key.
             request: The question.
@@ -230,7 +238,7 @@ class Asking:
             )
         if not case.decision.allowed:
             words = "; ".join(item.words for item in case.decision.reasons)
-            raise Forbidden(words, code=case.decision.code, decision=case.decision.as_json())
+            raise Forbidden(words, code=case.decision.code, decision=case.shown())
         if bound is not None:
             return self._replay(tx, case, bound)
         limits = caps(case.found.agreement)
@@ -361,7 +369,7 @@ class Asking:
             agreement = document(version.document)
             artefacts = library(tx.agreements, agreement)
         request = stored_request(intent.request)
-        plan = decide(agreement, artefacts, intent.party, request).plan
+        plan = decide(agreement, artefacts, intent.party, request, intent.role.split()).plan
         if plan is None:
             raise RuntimeError("a charged question was allowed")
         question = ask_price(request, plan, spend_from_text(intent.spend), agreement)
@@ -490,15 +498,17 @@ class Asking:
         self, tx: Transaction, caller: Caller, agreement_id: str, request: AggregateRequest, now: datetime
     ) -> _Case:
         """Decide a request under the agreement in force."""
-        caller.require(Role.ANALYST)
+        caller.require(Role.ANALYST, Role.STEWARD, Role.IG_LEAD)
         try:
             reason = check_reason(request.reason, self.screen)
         except DocumentError as error:
             raise Malformed(error.detail, code=error.code) from None
         found = visible(tx.agreements, agreement_id, now.date(), self.broker, caller.party)
+        if not may_ask(found.agreement, caller.party, caller.roles):
+            caller.require(Role.ANALYST)
         asked_of = (request.dataset, *(link.dataset for link in request.linked))
         refusal = withdrawn(found.agreement, found.row.withdrawn, caller.party, asked_of)
-        decision = refusal or decide(found.agreement, found.library, caller.party, request)
+        decision = refusal or decide(found.agreement, found.library, caller.party, request, caller.roles)
         return _Case(caller, found, request, reason, decision, now)
 
     def _log(

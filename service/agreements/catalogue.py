@@ -14,7 +14,7 @@ from service.agreements.registry import Registry
 from service.agreements.standing import Current, document, known_to, seen_by, visible
 from service.errors import NotFound
 from service.identity.caller import Caller
-from service.policy.decide import describe
+from service.policy.allowances import allowed
 from service.policy.withdrawal import SUPPLIER_WITHDRAWN, withdrawn
 
 
@@ -120,12 +120,8 @@ class Catalogue:
         agreement, artefacts = found.agreement, found.library
         entry: Dataset = agreement.datasets[name]
         schema = artefacts.bound(entry)
-        grants = [
-            {"clause": f"grants/{index}"} | describe(grant)
-            for index, grant in enumerate(agreement.grants)
-            if grant.dataset == name and caller.party in grant.to
-        ]
         gone = found.row.withdrawn
+        grants = allowed(agreement, caller.party, caller.roles, name)
         if withdrawn(agreement, gone, caller.party, [name]) is not None:
             grants = []
         made: dict[str, Any] = {

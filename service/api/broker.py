@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from service.aggregates.asking import Asking
 from service.aggregates.reading import Reading
+from service.aggregates.simulating import Simulating
 from service.agreements.catalogue import Catalogue, CatalogueTransaction
 from service.agreements.leaving import Leaving
 from service.agreements.ports import PurgeTransaction
@@ -73,6 +74,7 @@ class Broker:
     compaction: Compaction
     asking: Asking
     reading: Reading
+    simulating: Simulating
     log: Log
     appends: Appends
     keys: Mapping[str, Any]

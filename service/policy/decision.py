@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from schemas.request import AggregateRequest
 from service.policy.plan import EffectivePlan
 
 ALLOWED = "allowed"
@@ -21,6 +22,19 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Nearest:
+    """The nearest request that would be allowed, and how it differs from the one that was refused, in words."""
+
+    request: AggregateRequest
+    changes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it in the shape of the API; the reason, which decides nothing, is left to the caller."""
+        asked = self.request.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"reason"})
+        return {"request": asked, "changes": list(self.changes)}
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The outcome of one request against one agreement.
 
@@ -28,8 +42,10 @@ class Decision:
         code: ``allowed``; ``not_granted`` (no grant covers this), ``forbidden`` (a grant says otherwise), or the
             code of why the agreement is not in force or what the budget lacks.
         reasons: Why, each with its clause.
-        weighed: Clause paths of every grant that was looked at.
+        weighed: Paths of all the clauses that were weighed: purpose, datasets, share, and every grant looked at.
         allowed_instead: What the nearest grant allows; None where nothing comes near.
+        approvals: The parties of whom a steward has to approve the question before it is answered, sorted.
+        nearest: The nearest request that would be allowed; only in a refusal that ``nearest.explained`` made.
         plan: The effective plan of an allowed request.
     """
 
@@ -37,6 +53,8 @@ class Decision:
     reasons: tuple[Reason, ...]
     weighed: tuple[str, ...] = ()
     allowed_instead: dict[str, Any] | None = None
+    approvals: tuple[str, ...] = ()
+    nearest: Nearest | None = None
     plan: EffectivePlan | None = field(default=None, compare=False)
 
     @property
@@ -58,8 +76,12 @@ class Decision:
             "reasons": [{"clause": reason.clause, "words": reason.words} for reason in self.reasons],
             "weighed": list(self.weighed),
         }
+        if self.approvals:
+            made["approvals"] = list(self.approvals)
         if self.allowed_instead is not None:
             made["allowed_instead"] = self.allowed_instead
+        if self.nearest is not None:
+            made["nearest"] = self.nearest.as_json()
         return made
 
 

@@ -33,14 +33,10 @@ def build(
         Malformed: the operator does not suit the column, or a code is not in its list.
     """
     clause = f"filter_by/{column.name}"
-    if condition.level is not None and condition.level not in levels:
-        refuse(
-            condition.level not in column.all_levels,
-            clause,
-            f"{column.name} may be filtered by {_list(levels)}",
-        )
+    level = condition.level or AS_IS  # never a level of the grant's, or a narrower grant would allow more
+    if level not in levels and not (column.kind == "date" and condition.level is None):
+        refuse(level not in column.all_levels, clause, f"{column.name} may be filtered by {_list(levels)}")
         return None
-    level = condition.level or (AS_IS if AS_IS in levels else levels[0])
     if column.kind == "date":
         return _dates(condition, column, levels, clause, refuse)
     if column.kind == "flag":
@@ -67,14 +63,15 @@ def _dates(
     first, last = condition.from_, condition.to
     if condition.in_ is not None or condition.is_ is not None or isinstance(first, int) or isinstance(last, int):
         raise Malformed(f"{column.name} is a date: filter it with from and to", code="wrong_operator")
-    if not any(_aligned(first, last, level) for level in levels):
+    if not any(aligned(first, last, level) for level in levels):
         words = f"{column.name} may be filtered by whole {_list(levels)}: from a first day to a last day"
         refuse(False, clause, words)  # noqa: FBT003 - not a gap: the grant says which level
         return None
     return DateFilter(column.name, first, last)
 
 
-def _aligned(first: date | None, last: date | None, level: str) -> bool:
+def aligned(first: date | None, last: date | None, level: str) -> bool:
+    """Whether a range begins and ends where periods of a level do."""
     starts_well = first is None or floor(first, level) == first
     ends_well = last is None or next_start(floor(last, level), level) == next_start(last, "day")
     return starts_well and ends_well

@@ -34,6 +34,7 @@ ROUTES = [
     ("GET", "{agreement}/releases"),
     ("GET", "{agreement}/releases/x"),
     ("GET", "{agreement}/budget"),
+    ("POST", "{agreement}/simulate"),
     ("GET", "/v1/audit/entries"),
     ("GET", "/v1/audit/entries/0"),
     ("GET", "/v1/audit/entries/0/proof"),

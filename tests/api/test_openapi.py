@@ -44,6 +44,7 @@ def test_every_call_of_the_design_is_described():
         f"{agreement}/releases": ["get"],
         f"{agreement}/releases/{{release}}": ["get"],
         f"{agreement}/budget": ["get"],
+        f"{agreement}/simulate": ["post"],
         "/v1/audit/entries": ["get"],
         "/v1/audit/entries/{n}": ["get"],
         "/v1/audit/entries/{n}/proof": ["get"],

@@ -3,10 +3,10 @@ import re
 import pytest
 
 from benchmarks import environments
-from benchmarks.environments import OPENDP, PEERS, SMARTNOISE, Peer, Skipped
+from benchmarks.environments import CEDAR, OPENDP, PEERS, SMARTNOISE, Peer, Skipped
 
 
-@pytest.mark.parametrize("peer", [SMARTNOISE, OPENDP], ids=lambda peer: peer.script)
+@pytest.mark.parametrize("peer", [SMARTNOISE, OPENDP, CEDAR], ids=lambda peer: peer.script)
 def test_every_requirement_of_a_peer_has_a_hash_and_no_address(peer):
     assert (PEERS / peer.script).exists()
     for lock in peer.locks:

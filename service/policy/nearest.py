@@ -1,0 +1,107 @@
+"""The nearest request that would be allowed: mended to fit a grant, then decided again before anyone is shown it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from typing import Any
+
+from schemas.agreement import Agreement
+from schemas.artefacts import Library
+from schemas.errors import DocumentError
+from schemas.model import read
+from schemas.request import AggregateRequest
+from service.errors import Malformed
+from service.policy import shortlist
+from service.policy.asked import ANALYST, Asked
+from service.policy.decide import covering, decide
+from service.policy.decision import Decision, Nearest
+from service.policy.failures import Failures
+from service.policy.index import Candidate
+from service.policy.repair import Draft, repaired
+
+
+def explained(
+    decision: Decision,
+    agreement: Agreement,
+    library: Library,
+    party: str,
+    request: AggregateRequest,
+    roles: Collection[str] = ANALYST,
+) -> Decision:
+    """Return a decision as it is shown: a refusal with the nearest request that would be allowed, if there is one.
+
+    Args:
+        decision: What ``decide`` said of the other arguments.
+        agreement: The agreement version.
+        library: The artefacts it pins.
+        party: The caller's party.
+        request: The question.
+        roles: The caller's roles.
+    """
+    if decision.allowed:
+        return decision
+    return replace(decision, nearest=nearest(Asked(agreement, library, party, request, roles)))
+
+
+def nearest(asked: Asked) -> Nearest | None:
+    """Return the nearest request that is allowed: of those that grants near by allow, the one with fewest changes.
+
+    Returns:
+        None where nothing can be asked: no grant to this party and role for this purpose and dataset, or no share.
+    """
+    agreement, name = asked.agreement, asked.request.dataset
+    if asked.request.purpose not in agreement.purposes or name not in agreement.datasets:
+        return None
+    if asked.party not in agreement.privacy.shares or asked.limited(name):
+        return None
+    found: Nearest | None = None
+    near = shortlist.nearest(asked, asked.candidates(name))
+    for candidate in sorted(near, key=lambda item: _distance(asked, item)):
+        made = _under(asked, candidate)
+        if made is not None and (found is None or len(made.changes) < len(found.changes)):
+            found = made
+    return found
+
+
+def _distance(asked: Asked, candidate: Candidate) -> int:
+    """Return how much of a question a grant does not cover; the most where the question makes no sense under it."""
+    try:
+        found = covering(asked, candidate)
+    except Malformed:
+        return 10_000
+    return len(found.reasons) if isinstance(found, Failures) else 0
+
+
+def _under(asked: Asked, candidate: Candidate) -> Nearest | None:
+    """Return the first mended form of a request that is allowed, the fullest first."""
+    try:
+        draft = repaired(asked, candidate)
+    except (DocumentError, Malformed):
+        return None
+    for form in _forms(draft) if draft is not None else ():
+        try:
+            request = read(AggregateRequest, form.made)
+            allowed = decide(asked.agreement, asked.library, asked.party, request, asked.roles).allowed
+        except (Malformed, DocumentError):
+            continue
+        if allowed:
+            return Nearest(request, tuple(form.changes))
+    return None
+
+
+def _forms(draft: Draft) -> Iterator[Draft]:
+    """Yield a mended request, then ever barer forms of it: without links, without conditions, the measures alone."""
+    yield draft
+    if draft.made["linked"]:
+        yield _without(draft, {"linked": []}, "do not link with other datasets")
+    grouped = {item["field"] for item in draft.made["by"]}
+    fixing = [item for item in draft.made["where"] if item["field"] in grouped and {"from", "to"} <= item.keys()]
+    if len(fixing) < len(draft.made["where"]):
+        words = "filter by nothing but the days that a grouping needs"
+        yield _without(draft, {"linked": [], "where": fixing}, words)
+    yield _without(draft, {"linked": [], "where": [], "by": []}, "ask for the total of what the grant covers")
+
+
+def _without(draft: Draft, parts: dict[str, Any], words: str) -> Draft:
+    return Draft(draft.made | parts, [*draft.changes, words])

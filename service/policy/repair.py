@@ -1,0 +1,235 @@
+"""A refused request mended to fit one grant: what the grant does not cover is made coarser, widened or left out.
+
+Purpose, dataset and party are never changed: a purpose says what the answer is for and is no dial to turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.clauses.grants import Grant
+from schemas.errors import DocumentError
+from schemas.model import read
+from schemas.request import AggregateRequest, Condition, Linked
+from schemas.table_schema import AS_IS, TableSchema
+from service.errors import Malformed
+from service.policy import combine, keys
+from service.policy.asked import Asked
+from service.policy.cover import filter_levels, kept_filters, level_of
+from service.policy.failures import Failures
+from service.policy.index import Candidate
+from service.policy.levels import by_fineness
+from service.policy.links import linkable
+from service.policy.plan import Filter
+from service.policy.widen import Limits, widen
+
+MEASURES = ("count", "persons", "sum", "mean")
+
+
+@dataclass
+class Draft:
+    """A request as JSON while it is mended, and what was changed about it, in words."""
+
+    made: dict[str, Any]
+    changes: list[str] = field(default_factory=list)
+
+    def say(self, words: str) -> None:
+        """Note a change, once."""
+        if words not in self.changes:
+            self.changes.append(words)
+
+
+def repaired(asked: Asked, candidate: Candidate) -> Draft | None:
+    """Return the request mended to fit a grant, or None where the grant lets nothing be measured.
+
+    It is a proposal: whether it is allowed is for ``decide`` to say.
+
+    Raises:
+        DocumentError: the agreement's artefacts are not at hand.
+    """
+    request, grant = asked.request, candidate.grant
+    dataset = asked.agreement.datasets[request.dataset]
+    schema = asked.library.bound(dataset)
+    draft = Draft({"purpose": request.purpose, "dataset": request.dataset})
+    draft.made["spend"] = request.spend.model_dump(mode="json", exclude_none=True)
+    draft.made["measures"] = _measures(asked, grant, draft)
+    if not draft.made["measures"]:
+        return None
+    by = _levels(asked, schema, grant, draft)
+    where = _conditions(asked, request.where, schema, grant, by, draft)
+    kept = _kept(asked, where, schema, grant, by)
+    draft.made["by"] = _groupings(asked, schema, grant, by, kept, draft)
+    draft.made["where"] = _without_grouping(where, grant, draft)
+    draft.made["linked"] = [item for item in (_link(asked, grant, link, draft) for link in request.linked) if item]
+    if request.bounds is not None:
+        most = dataset.bounds.per_person
+        draft.made["bounds"] = {"per_person": min(most, request.bounds.per_person)}
+        if request.bounds.per_person > most:
+            draft.say(f"let each person count for at most {most}")
+    _fewer_columns(asked, grant, draft)
+    return draft
+
+
+def _measures(asked: Asked, grant: Grant, draft: Draft) -> list[dict[str, Any]]:
+    allowed = grant.measure
+    kept: list[dict[str, Any]] = []
+    for item in asked.request.measures:
+        if item.of is None and getattr(allowed, item.kind):
+            kept.append({item.kind: {}})
+        elif item.of is not None and item.of in getattr(allowed, item.kind):
+            kept.append({item.kind: {"field": item.of}})
+        else:
+            draft.say(f"do not ask for the {item.kind}" + (f" of {item.of}" if item.of else ""))
+    return kept or _instead(grant, draft)
+
+
+def _instead(grant: Grant, draft: Draft) -> list[dict[str, Any]]:
+    """Return a measure that the grant knows, where none of those asked for is left."""
+    for kind in MEASURES:
+        allowed = getattr(grant.measure, kind)
+        if allowed:
+            of = None if allowed is True else min(allowed)
+            draft.say(f"ask for the {kind}" + (f" of {of}" if of else "") + " instead")
+            return [{kind: {} if of is None else {"field": of}}]
+    return []
+
+
+def _levels(asked: Asked, schema: TableSchema, grant: Grant, draft: Draft) -> dict[str, str]:
+    """Return the level at which each column is grouped: the one asked for, or the finest that the grant has."""
+    made: dict[str, str] = {}
+    for item in asked.request.by:
+        column = schema.find(item.field)
+        allowed = grant.group_by.get(item.field)
+        levels = by_fineness(column, allowed, asked.library) if column is not None and allowed else []
+        if not levels:
+            draft.say(f"do not group by {item.field}")
+            continue
+        wanted = level_of(item, schema)
+        made[item.field] = wanted if wanted in levels else levels[0]
+        if wanted not in levels:
+            draft.say(f"group {item.field} by {levels[0]} instead of {_spoken(wanted)}")
+    return made
+
+
+def _spoken(level: str) -> str:
+    return "as it is" if level == AS_IS else level
+
+
+def _conditions(
+    asked: Asked,
+    where: Sequence[Condition],
+    schema: TableSchema,
+    grant: Grant,
+    by: dict[str, str],
+    draft: Draft,
+) -> list[dict[str, Any]]:
+    """Return conditions that the grant covers each; those on one column at another level than its first go."""
+    made: list[dict[str, Any]] = []
+    held: dict[str, str] = {}
+    for item in where:
+        column = schema.find(item.field)
+        scope = grant.rows.get(item.field)
+        limits = Limits(filter_levels(item, grant, by), scope, grant.combine.get(item.field, 0))
+        widened = widen(item, column, limits, asked.library) if column is not None else None
+        level = widened[0].get("level", AS_IS) if widened is not None else AS_IS
+        mixed = held.setdefault(item.field, level) != level and AS_IS not in limits.levels
+        if widened is None or mixed:
+            draft.say(f"do not filter by {item.field}" + (f" at {level} as well" if mixed else ""))
+            continue
+        made.append(widened[0])
+        if widened[1] is not None:
+            draft.say(widened[1])
+    return made
+
+
+def _kept(
+    asked: Asked, where: list[dict[str, Any]], schema: TableSchema, grant: Grant, by: dict[str, str]
+) -> tuple[Filter, ...] | None:
+    """Return what the mended conditions come to; None where they make no sense together."""
+    try:
+        found = tuple(read(Condition, item) for item in where)
+        return kept_filters(asked, found, schema, grant, Failures(""), by)
+    except (Malformed, DocumentError):
+        return None
+
+
+def _groupings(
+    asked: Asked,
+    schema: TableSchema,
+    grant: Grant,
+    by: dict[str, str],
+    kept: tuple[Filter, ...] | None,
+    draft: Draft,
+) -> list[dict[str, str]]:
+    """Return the groupings with levels at which every group combines codes enough."""
+    made = []
+    for name, level in by.items():
+        least = grant.combine.get(name)
+        chosen = level if least is None else _combining(asked, schema, grant, (name, level, least), kept or ())
+        if chosen is None:
+            draft.say(f"do not group by {name}")
+            continue
+        if chosen != level:
+            draft.say(f"group {name} by {chosen} instead of {_spoken(level)}")
+        made.append({"field": name} if chosen == AS_IS else {"field": name, "level": chosen})
+    return made
+
+
+def _without_grouping(where: list[dict[str, Any]], grant: Grant, draft: Draft) -> list[dict[str, Any]]:
+    """Return the conditions less those that only a grouping which was left out let be named."""
+    named = {item["field"] for item in draft.made["by"]} | {name for name, levels in grant.filter_by.items() if levels}
+    for item in where:
+        if item["field"] not in named:
+            draft.say(f"do not filter by {item['field']}")
+    return [item for item in where if item["field"] in named]
+
+
+def _combining(
+    asked: Asked, schema: TableSchema, grant: Grant, wanted: tuple[str, str, int], kept: tuple[Filter, ...]
+) -> str | None:
+    name, level, least = wanted
+    column = schema.column(name)
+    levels = by_fineness(column, grant.group_by[name], asked.library)
+    for one in (level, *levels):
+        if combine.combines(keys.build(column, one, kept, asked.library), least):
+            return one
+    return None
+
+
+def _link(asked: Asked, grant: Grant, link: Linked, draft: Draft) -> dict[str, Any] | None:
+    """Return a link mended to fit the grant of the linked dataset that asks for the fewest changes."""
+    drafts: list[Draft] = []
+    known = link.dataset in asked.agreement.datasets
+    if known and link.dataset in grant.link and linkable(asked, link) and not asked.limited(link.dataset):
+        schema = asked.library.bound(asked.agreement.datasets[link.dataset])
+        for candidate in asked.linkable(link.dataset):
+            own = Draft({"dataset": link.dataset, "has": link.has})
+            own.made["where"] = _conditions(asked, link.where, schema, candidate.grant, {}, own)
+            drafts.append(own)
+    if not drafts:
+        draft.say(f"do not link with {link.dataset}")
+        return None
+    best = min(drafts, key=lambda own: len(own.changes))
+    for words in best.changes:
+        draft.say(f"of {link.dataset}: {words}")
+    return best.made
+
+
+def _fewer_columns(asked: Asked, grant: Grant, draft: Draft) -> None:
+    """Leave out the last columns of a question that uses more than one question may."""
+    limits = [grant.most_fields]
+    for link in draft.made["linked"]:
+        limits += [item.grant.most_fields for item in asked.linkable(link["dataset"])]
+    least = min((limit for limit in limits if limit is not None), default=None)
+    used = combine.columns(read(AggregateRequest, draft.made))
+    if least is None or len(used) <= least:
+        return
+    for dataset, name in used[least:]:
+        draft.say(f"leave {name} of {dataset} out: a question uses at most {least} columns")
+    surplus = set(used[least:])
+    for part in ("by", "where"):
+        draft.made[part] = [item for item in draft.made[part] if (asked.request.dataset, item["field"]) not in surplus]
+    for link in draft.made["linked"]:
+        link["where"] = [item for item in link["where"] if (link["dataset"], item["field"]) not in surplus]
