@@ -17,6 +17,7 @@ from schemas import artefacts, identifiers
 from schemas.artefacts import Artefact
 from schemas.jws import public_jwk, sign, sign_text, thumbprint
 from service.aggregates import release
+from service.aggregates.approvals import Approvals
 from service.aggregates.asking import Asking
 from service.aggregates.reading import Reading
 from service.agreements.catalogue import Catalogue
@@ -129,6 +130,7 @@ def build(
         catalogue=catalogue,
         intake=intake,
         asking=asking,
+        approvals=Approvals(store, settings.issuer, clock, identifiers.find_in_text),
         reading=Reading(store, appends, settings.issuer, clock),
         log=log,
         appends=appends,

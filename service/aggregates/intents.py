@@ -125,7 +125,7 @@ def log_request(request: AggregateRequest, agreement: Agreement, words: frozense
 _STRUCTURE = frozenset(
     (
         "grants", "purposes", "datasets", "privacy", "shares", "budget", "lifetime", "period", "bounds", "per_person",
-        "group_by", "filter_by", "measure", "rows", "link", "count", "persons", "sum", "mean",
+        "group_by", "filter_by", "measure", "rows", "link", "count", "persons", "sum", "mean", "approval",
     )
 )  # fmt: skip
 """Words of an agreement's own form that clause paths are made of."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from fastapi import Request
 from prometheus_client import CollectorRegistry
 
+from service.aggregates.approvals import Approvals
 from service.aggregates.asking import Asking
 from service.aggregates.reading import Reading
 from service.agreements.catalogue import Catalogue, CatalogueTransaction
@@ -61,6 +62,7 @@ class Broker:
     catalogue: Catalogue
     intake: Intake
     asking: Asking
+    approvals: Approvals
     reading: Reading
     log: Log
     appends: Appends

@@ -77,7 +77,7 @@ def decide(agreement: Agreement, library: Library, party: str, request: Aggregat
             continue
         if not failures.reasons and plan is not None:
             reasons = tuple(Reason(clause, "this grant covers the request") for clause in (path, *used))
-            return Decision(ALLOWED, reasons, weighed, plan=plan)
+            return Decision(ALLOWED, reasons, weighed, plan=plan, approvals=_approvals(agreement, (path, *used)))
         if nearest is None or len(failures.reasons) < len(nearest[0].reasons):
             nearest = (failures, grant)
     if nearest is None:
@@ -123,6 +123,12 @@ def _candidates(agreement: Agreement, party: str, purpose: str, dataset: str) ->
     return sorted(
         found, key=lambda item: (len(item[1].rows), canonical(item[1].model_dump(by_alias=True, mode="json")))
     )
+
+
+def _approvals(agreement: Agreement, paths: Sequence[str]) -> tuple[str, ...]:
+    """Return the parties of whom the grants at these paths, the question's own and its links', want approval."""
+    grants = (agreement.grants[int(path.removeprefix("grants/"))] for path in paths)
+    return tuple(sorted({party for grant in grants for party in grant.approval}))
 
 
 def _plan(

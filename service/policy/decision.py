@@ -31,6 +31,7 @@ class Decision:
         weighed: Clause paths of every grant that was looked at.
         allowed_instead: What the nearest grant allows; None where nothing comes near.
         plan: The effective plan of an allowed request.
+        approvals: The parties, sorted, of whom a steward has to approve an allowed request before it is answered.
     """
 
     code: str
@@ -38,6 +39,7 @@ class Decision:
     weighed: tuple[str, ...] = ()
     allowed_instead: dict[str, Any] | None = None
     plan: EffectivePlan | None = field(default=None, compare=False)
+    approvals: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool:
