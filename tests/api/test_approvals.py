@@ -321,7 +321,7 @@ def test_an_approval_lapses_after_90_days(tmp_path):
         time.shift = approvals.LIFE + timedelta(minutes=5)
         assert waits(served.ask(question(), "too-late")) != early
         waits(served.ask(question(), "in-time"))
-        assert approvals.LIFE == timedelta(days=90)
+        assert timedelta(days=90) == approvals.LIFE
 
 
 def test_a_stored_answer_is_not_given_again_without_approval(tmp_path):
