@@ -1,4 +1,7 @@
-"""How often made-up rows say what: rough weights for plausible looks. They measure nothing."""
+"""The made-up population, and when things happen: rough weights for plausible looks. They measure nothing.
+
+What the rows of one dataset say is in its profile, `schemas.profile`.
+"""
 
 from __future__ import annotations
 
@@ -39,48 +42,3 @@ ETHNICITY = {
 HOURS = (7, 6, 5, 4, 2, 1, 1, 2, 3, 3, 3, 4, 5, 5, 5, 7, 7, 7, 7, 8, 8, 9, 9, 8)
 MONTHS = (0.94, 0.92, 1.0, 0.99, 1.05, 1.07, 1.1, 1.06, 1.0, 1.02, 0.96, 1.0)
 WEEKDAYS = (0.92, 0.9, 0.92, 0.95, 1.06, 1.18, 1.1)
-
-# By name of the code list.
-CODES: dict[str, dict[str, float]] = {
-    "offence-group": {
-        "homicide": 0.1, "violence-with-injury": 25, "violence-without-injury": 32, "robbery": 4,
-        "stalking-and-harassment": 18, "sexual-offences": 8, "possession-of-weapons": 2.5,
-        "public-order": 10, "unknown": 0.4,
-    },
-    "offence-role": {"victim": 58, "suspect": 41, "unknown": 1},
-    "outcome-group": {
-        "charged": 8, "out-of-court": 2, "community-resolution": 4, "evidential-victim-supports": 18,
-        "evidential-victim-does-not-support": 32, "no-suspect": 19, "not-in-public-interest": 2,
-        "other-agency": 2, "not-yet-assigned": 12, "unknown": 1,
-    },
-    "assault-method": {
-        "body-part": 62, "blunt-object": 8, "glass-or-bottle": 5, "knife-or-sharp-object": 6,
-        "firearm": 0.2, "pushed": 9, "other": 4, "unknown": 6,
-    },
-    "exclusion-category": {"PERM": 2, "SUSP": 98, "unknown": 0.1},
-    "sen": {"N": 52, "K": 34, "E": 13, "unknown": 1},
-    "ambulance-card": {"assault": 88, "stab-or-gunshot": 11, "unknown": 1},
-    "street-crime-type": {
-        "violence-and-sexual-offences": 36, "anti-social-behaviour": 15, "public-order": 10,
-        "criminal-damage-and-arson": 9, "shoplifting": 8, "other-theft": 7, "vehicle-crime": 6, "burglary": 4,
-        "other-crime": 1.5, "drugs": 1.5, "bicycle-theft": 1.3, "robbery": 1.1, "possession-of-weapons": 0.6,
-        "theft-from-the-person": 0.6, "unknown": 0.1,
-    },
-}  # fmt: skip
-
-# By name of the column: how often a flag is true.
-FLAGS = {
-    "knife": 0.07,
-    "firearm": 0.006,
-    "domestic": 0.34,
-    "alcohol": 0.22,
-    "conveyed": 0.55,
-    "free_school_meals": 0.45,
-    "first_time_entrant": 0.4,
-}
-
-# By name of the column: how often a number is so great, from its minimum on.
-NUMBERS = {
-    "gravity": (10, 18, 30, 16, 11, 9, 4, 2),
-    "sessions": (2, 12, 30, 10, 16, 4, 10, 2, 4, 1, 6),
-}

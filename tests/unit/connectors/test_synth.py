@@ -179,10 +179,66 @@ def test_another_area_can_be_made_up() -> None:
     assert {row["lad"] for row in rows} == {"E08000032", "E08000035", "unknown"}
 
 
-def test_datasets_about_children_hold_children() -> None:
-    for name in ("school-exclusions/v1", "youth-justice/v1"):
-        ages = [int(row["age"]) for row in draw(schema_of(name), 1000) if row["age"]]
-        assert max(ages) < 18
+AGES = [
+    ("school-exclusions/v1", 4, 17),
+    ("youth-justice/v1", 10, 17),
+    ("children-in-need/v1", 0, 17),
+    ("probation/v1", 18, 99),
+]
+
+
+@pytest.mark.parametrize(("name", "youngest", "oldest"), AGES)
+def test_datasets_about_children_hold_children_and_those_about_adults_adults(
+    name: str, youngest: int, oldest: int
+) -> None:
+    ages = [int(row["age"]) for row in draw(schema_of(name), 1000) if row["age"]]
+    assert youngest <= min(ages)
+    assert max(ages) <= oldest
+
+
+def test_children_in_need_are_of_every_age() -> None:
+    ages = Counter(int(row["age"]) // 5 for row in draw(schema_of("children-in-need/v1"), 4000) if row["age"])
+    assert min(ages.values()) / sum(ages.values()) > 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "end", "running"),
+    [("children-in-need/v1", "referred", "closed", "open"), ("probation/v1", "started", "ended", "current")],
+)
+def test_what_began_ends_later_or_is_marked_as_not_ended(name: str, start: str, end: str, running: str) -> None:
+    rows = draw(schema_of(name), 4000)
+    assert all(row[start] < row[end] for row in rows)
+    assert all((row[end] == "2199-12-31") == (row[running] == "true") for row in rows)
+    assert all(row[end] <= "2026-06-30" for row in rows if row[running] == "false")
+    assert min(Counter(row[running] for row in rows).values()) > 50
+
+
+@pytest.mark.parametrize("name", ["children-in-need/v1", "probation/v1", "youth-justice/v1", "school-exclusions/v1"])
+def test_agencies_of_one_world_meet_in_every_dataset_of_persons(name: str) -> None:
+    world = World(1)
+    police = {row["person"] for row in draw(schema_of("police-violence/v1"), 5000, world=world)}
+    shared = {row["person"] for row in draw(schema_of(name), 3000, world=world)} & police
+    assert len(shared) > 30
+
+
+def test_a_dataset_reads_roughly_as_its_profile_says() -> None:
+    needs = Counter(row["need"] for row in draw(schema_of("children-in-need/v1"), 4000))
+    assert needs.most_common(1)[0][0] == "N1"
+    reasons = draw(schema_of("school-exclusions/v1"), 4000)
+    assert Counter(row["reason_1"] for row in reasons).most_common(1)[0][0] == "DB"
+    assert "none" not in {row["reason_1"] for row in reasons}
+    assert 0.6 < Counter(row["reason_2"] for row in reasons)["none"] / 4000 < 0.8
+    fires = draw(schema_of("deliberate-fires/v1"), 4000)
+    assert 0.2 < Counter(row["kind"] for row in fires)["primary"] / 4000 < 0.35
+    evening = sum(row["hour"] in ("18", "19", "20", "21", "22", "23") for row in fires)
+    assert evening > 1500
+
+
+def test_persons_of_a_dataset_do_not_depend_on_what_was_drawn_before() -> None:
+    alone, crowded = World(1), World(1)
+    draw(schema_of("police-violence/v1"), 60_000, world=crowded)
+    schema = schema_of("children-in-need/v1")
+    assert draw(schema, 300, world=alone) == draw(schema, 300, world=crowded)
 
 
 def test_street_crime_is_dated_on_the_first_of_months() -> None:

@@ -37,10 +37,11 @@ def words(value: Any) -> list[str]:
     return [word for part in value for word in words(part)] if isinstance(value, list) else []
 
 
-def test_the_datasets_of_the_worked_agreement_are_there() -> None:
+def test_the_nine_datasets_of_a_needs_assessment_are_there_and_the_open_attendances() -> None:
     assert set(SCHEMAS) == {
         "police-violence/v1", "ed-assaults/v1", "ambulance-calls/v1", "school-exclusions/v1",
-        "youth-justice/v1", "street-crime/v1", "ed-attendances/v1",
+        "children-in-need/v1", "youth-justice/v1", "probation/v1", "deliberate-fires/v1", "street-crime/v1",
+        "ed-attendances/v1",
     }  # fmt: skip
 
 
@@ -117,6 +118,47 @@ def test_every_hierarchy_says_where_it_is_from_and_labels_its_keys(name: str) ->
     made = KNOWN.hierarchy(name)
     assert made.source
     assert set(made.labels) == set(made.keys)
+
+
+@pytest.mark.parametrize("name", HIERARCHIES)
+def test_a_hierarchy_maps_only_codes_of_the_lists_it_is_used_with(name: str) -> None:
+    """No column's code falls to ``unknown`` by being forgotten, and ``unknown`` stays what it is."""
+    made = KNOWN.hierarchy(name)
+    if made.kind == "map":
+        assert made.map["unknown"] == "unknown"
+        assert [code for code, coarser in made.map.items() if coarser == "unknown"] == ["unknown"]
+
+
+# What the domain's facts mark as remembered, and the artefacts that stand on it.
+REMEMBERED = (
+    "offence-group", "assault-method", "assault-location", "ambulance-card", "youth-outcome", "probation-order",
+    "probation-order-group", "risk-band", "risk-level", "main-offence-group", "main-offence-kind", "fire-kind",
+    "primary-need", "primary-need-group", "age-sna", "youth-justice/v1", "probation/v1", "deliberate-fires/v1",
+    "children-in-need/v1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REMEMBERED)
+def test_what_was_remembered_says_so(name: str) -> None:
+    value = LIBRARY[name].value
+    source = value.get("source") or value["concordat:source"]
+    assert source.endswith("remembered, not read from a standard")
+
+
+# The digests that agreements signed by now pin: a change of meaning is a new version, never a new v1.
+PUBLISHED = {
+    "ambulance-calls/v1": "sha256:bd0512b715b559b615c21a981df0d9865df927feabf63845cc3b08bfa245fd1b",
+    "ed-assaults/v1": "sha256:6f298bb8b4c02691a7d485bed515f358dd1ec325efea9743c4f2789916ab3a68",
+    "police-violence/v1": "sha256:516b42f38bb15f6c6b1fffecee5cdf2685f14e1546590a7d4f139f5c4bea8d5a",
+    "school-exclusions/v1": "sha256:781c78d79be2c794e64813ee5c152a870b5c7c400912378723d798a0cb6464c2",
+    "street-crime/v1": "sha256:1e251aa967bcb75c44bec388e7af6ca28752c29f3953a553e8fc3199db6706ba",
+    "youth-justice/v1": "sha256:b347f0adc78fc6f270e824e6155adc3b5563a48b284272080c728c1b5c7e6b5e",
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_schema_never_changes(name: str) -> None:
+    assert LIBRARY[name].digest == PUBLISHED[name]
 
 
 def levels() -> list[Any]:
