@@ -18,6 +18,8 @@ from schemas.table_schema import Column, TableSchema
 
 GATEWAYS = "gateways/v1"
 _HERE = Path(__file__).parent
+IMPORTABLE = {"concordat:codelist": CodeList, "concordat:hierarchy": Hierarchy}
+"""What may be imported, by the key that names it. Schemas and gateway tables ship with what executes them."""
 _NAME_KEYS = ("concordat:schema", "concordat:codelist", "concordat:hierarchy", "concordat:gateways")
 
 
@@ -166,3 +168,36 @@ class Library:
         for dataset in agreement.datasets.values():
             used |= self.schema(dataset.schema_).artefacts
         return frozenset(used)
+
+
+def importable(made: Artefact) -> str:
+    """Return what an artefact is that may be imported: ``codelist`` or ``hierarchy``.
+
+    Raises:
+        DocumentError: ``not_importable``: it is neither.
+        InvalidDocument: it is one with something wrong in it.
+    """
+    for key, model in IMPORTABLE.items():
+        if key in made.value:
+            read(model, made.value)
+            return key.removeprefix("concordat:")
+    raise DocumentError("not_importable", "only code lists and hierarchies are imported", made.name)
+
+
+def load_imported(folder: Path) -> dict[str, Artefact]:
+    """Read the code lists and hierarchies in a folder's ``*.json``, as ``concordat codelist import --out`` writes them.
+
+    Raises:
+        DocumentError: ``not_importable`` for another artefact, ``duplicate_artefact`` where a name stands twice or
+            ships with other content, or what is wrong with a file.
+    """
+    shipped = load()
+    found: dict[str, Artefact] = {}
+    for path in sorted(folder.glob("*.json")):
+        made = artefact(strict_json.loads(path.read_bytes()))
+        importable(made)
+        held = found.get(made.name) or shipped.get(made.name)
+        if held is not None and held.digest != made.digest:
+            raise DocumentError("duplicate_artefact", f"another artefact bears the name {made.name}", path.name)
+        found[made.name] = made
+    return found

@@ -1,4 +1,4 @@
-"""The service's commands: ``concordat serve | dev | demo | party | client | user``.
+"""The service's commands: ``concordat serve | dev | demo | party | client | user | codelist | hierarchy``.
 
 What they run is imported when they run: the connectors' commands share this process and should start at once.
 """
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from service import cli_importing
 from service.identity.caller import Role
 from service.settings import Settings
 
@@ -47,6 +48,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(party_app, name="party")
     app.add_typer(client_app, name="client")
     app.add_typer(user_app, name="user")
+    cli_importing.register(app)
 
 
 def serve_command(
@@ -78,6 +80,9 @@ def dev_command(
     state: Annotated[Path, typer.Option(help="Folder for keys, data and clients.json.")],
     port: Annotated[int, typer.Option(help="Port on loopback; 0 takes a free one.")] = 8000,
     host: Annotated[str, typer.Option(help="A loopback address.")] = "127.0.0.1",
+    artefacts: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of code lists and hierarchies to import.")
+    ] = None,
 ) -> None:
     """Try an agreement of your own: keys for every party, all signed, a broker on loopback.
 
@@ -94,7 +99,7 @@ def dev_command(
     base_url = f"http://{host}:{listening.getsockname()[1]}"
     state = state.resolve()
     (state / "clients.json").unlink(missing_ok=True)
-    made = dev.prepare(agreement, state, base_url, datetime.now(UTC))
+    made = dev.prepare(agreement, state, base_url, datetime.now(UTC), imports=artefacts)
 
     def started() -> None:
         dev.write_clients(state, made.clients)
