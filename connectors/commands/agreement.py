@@ -19,6 +19,13 @@ from connectors.pseudonymise import new_key as new_pseudonym_key
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The agreement, YAML or JSON.")]
 
+Artefacts = Annotated[
+    Path | None,
+    typer.Option(
+        "--artefacts", exists=True, file_okay=False, help="Folder of code lists and hierarchies the broker imported."
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -33,9 +40,9 @@ def register(app: typer.Typer) -> None:
     key.command("new-pseudonym-key")(new_for_pseudonyms)
 
 
-def check(file: File, *, json: Json = False) -> None:
+def check(file: File, *, artefacts: Artefacts = None, json: Json = False) -> None:
     """Read an agreement strictly and tell every finding."""
-    checked = agreements.check(file)
+    checked = agreements.check(file, agreements.known_artefacts(artefacts))
     findings = [{"rule": found.code, "column": found.path, "detail": found.detail} for found in checked.findings]
     value = {"digest": checked.digest, "findings": findings}
     if not findings:
@@ -59,10 +66,11 @@ def sign(
     *,
     key: Annotated[Path, typer.Option(help="File of the party's signing key.")],
     broker: Annotated[str, typer.Option(metavar="ISSUER", help="Issuer of the broker that shall execute it.")],
+    artefacts: Artefacts = None,
     json: Json = False,
 ) -> None:
     """Sign an agreement for one broker and print the signature; read the agreement before."""
-    checked = agreements.check(file)
+    checked = agreements.check(file, agreements.known_artefacts(artefacts))
     signature = agreements.sign(checked, load_signing_key(key), broker)
     if checked.agreement is not None and not json:
         said = f"signed: {checked.agreement.id} version {checked.agreement.version}, {checked.digest}, for {broker}"
