@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ class Library:
         self._artefacts = dict(artefacts)
         self._made: dict[tuple[type, str], Any] = {}
         self._bound: dict[tuple[str, bytes], TableSchema] = {}
+        self._pairs: dict[str, dict[str, tuple[str, str]]] = {}
         self._words: frozenset[str] | None = None
 
     def __contains__(self, name: str) -> bool:
@@ -100,6 +101,12 @@ class Library:
         """Return a hierarchy, such as ``age-sna``."""
         made: Hierarchy = self._read(Hierarchy, name)
         return made
+
+    def coarser(self, hierarchy: str, codes: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """Return each code with the one that a hierarchy turns it into; pairs are shared by all who ask for them."""
+        held = self._pairs.setdefault(hierarchy, {})
+        mapped = self.hierarchy(hierarchy).map
+        return tuple(held.setdefault(code, (code, mapped.get(code, "unknown"))) for code in codes)
 
     def digest(self, name: str) -> str:
         """Return an artefact's digest."""

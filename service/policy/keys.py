@@ -62,7 +62,7 @@ def _codes(column: Column, level: str, own: Filter | None, library: Library) -> 
         others = UNKNOWN if takes_others else None
         return CodeKeys(column.name, level, tuple(kept), tuple((code, code) for code in kept), others)
     hierarchy = library.hierarchy(column.levels[level])
-    mapping = tuple((code, hierarchy.map.get(code, UNKNOWN)) for code in kept)
+    mapping = library.coarser(column.levels[level], kept)
     reached = {key for _, key in mapping}
     others = hierarchy.map.get(UNKNOWN, UNKNOWN) if takes_others else None
     return CodeKeys(column.name, level, tuple(key for key in hierarchy.keys if key in reached), mapping, others)
