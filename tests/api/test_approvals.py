@@ -14,11 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
-import sqlalchemy
 
 from service.aggregates import approvals
 from service.api.broker import Broker
-from service.storage.tables import Approval, ApprovalVerdict, table
 from tests.api.test_rules_of_asking import agreement_file, document, register, spent
 from tests.support.server import DAYS, Served, count_request, serve_here
 
@@ -189,6 +187,18 @@ def test_an_approval_lets_no_other_question_pass(world, name):
     waits(other)
     assert other.json()["has"] == []
     assert spent(world) == 0
+
+
+def test_an_approval_of_one_dataset_is_none_of_another_of_the_same_source(tmp_path):
+    def edit(value: dict[str, Any]) -> None:
+        value["datasets"]["old-violence"] = copy.deepcopy(value["datasets"]["police-violence"])
+        grant = next(grant for grant in value["grants"] if grant["dataset"] == "police-violence")
+        value["grants"].append(copy.deepcopy(grant) | {"dataset": "old-violence", "link": []})
+
+    with waiting_world(tmp_path, BOTH, edit) as (served, _):
+        approve_all(served, waits(served.ask(question(), "key")))
+        assert served.ask(question(dataset="old-violence"), "old").json()["has"] == []
+        assert served.ask(question(), "key").status_code == 200
 
 
 def test_an_approval_lets_the_same_question_pass_at_a_lower_cost_in_another_order_and_with_new_data(world, extracts):
@@ -379,25 +389,6 @@ def test_few_questions_of_a_party_wait_at_once(world, monkeypatch):
         answer = world.ask(question(where=[{"field": name, "is": True}]), f"k{place}")
     assert (answer.status_code, answer.json()["code"]) == (409, "too_many_waiting")
     assert waits(world.ask(question(where=[{"field": "knife", "is": True}]), "k0"))
-
-
-def test_approvals_and_decisions_are_neither_changed_nor_deleted(world):
-    approval = waits(world.ask(question(), "key"))
-    decide(world, "as-police", approval)
-    assert world.broker is not None
-    kept, said = table(Approval), table(ApprovalVerdict)
-    for statement in (
-        sqlalchemy.delete(said),
-        sqlalchemy.update(said).values(verdict="refuse"),
-        sqlalchemy.update(kept).values(rho_nano=10**12),
-        sqlalchemy.update(kept).values(expires_at="2999-01-01T00:00:00.000Z"),
-        sqlalchemy.text(
-            "INSERT OR REPLACE INTO approval_verdict SELECT approval, party, client, 'refuse', log_index, at "
-            "FROM approval_verdict"
-        ),
-    ):
-        with pytest.raises(sqlalchemy.exc.DBAPIError, match="append-only"), world.broker.store.write() as tx:
-            tx.approvals._connection.execute(statement)
 
 
 def test_a_question_without_named_parties_waits_for_nobody(tmp_path):
