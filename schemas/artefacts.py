@@ -13,12 +13,12 @@ from schemas.canonical import canonical, digest
 from schemas.clauses.datasets import Dataset
 from schemas.errors import DocumentError
 from schemas.hierarchy import CodeList, Hierarchy
-from schemas.model import read
+from schemas.model import Strict, read
 from schemas.table_schema import Column, TableSchema
 
 GATEWAYS = "gateways/v1"
 _HERE = Path(__file__).parent
-IMPORTABLE = {"concordat:codelist": CodeList, "concordat:hierarchy": Hierarchy}
+IMPORTABLE: dict[str, type[Strict]] = {"concordat:codelist": CodeList, "concordat:hierarchy": Hierarchy}
 """What may be imported, by the key that names it. Schemas and gateway tables ship with what executes them."""
 _NAME_KEYS = ("concordat:schema", "concordat:codelist", "concordat:hierarchy", "concordat:gateways")
 

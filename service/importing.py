@@ -43,9 +43,14 @@ def codelist(lookup: Lookup, code: str, label: str | None) -> Artefact:
         DocumentError: the file cannot be read, lacks a column, or holds what no code list can.
     """
     with table(lookup.file) as (header, rows):
-        columns = [_column(header, name) for name in (code, label or code)]
         made = lookups.codelist_from_lookup(
-            _rows(header, rows), *columns, lookup.name, lookup.title, lookup.source, keep=_kept(header, lookup)
+            _rows(header, rows),
+            _column(header, code),
+            _column(header, label or code),
+            lookup.name,
+            lookup.title,
+            lookup.source,
+            keep=_kept(header, lookup),
         )
     return artefact(made)
 
@@ -57,9 +62,15 @@ def hierarchy(lookup: Lookup, from_: str, to: str, label: str | None) -> Artefac
         DocumentError: as `codelist`; or a code belongs to two coarser ones.
     """
     with table(lookup.file) as (header, rows):
-        columns = [_column(header, name) for name in (from_, to, label or to)]
         made = lookups.hierarchy_from_lookup(
-            _rows(header, rows), *columns, lookup.name, lookup.title, lookup.source, keep=_kept(header, lookup)
+            _rows(header, rows),
+            _column(header, from_),
+            _column(header, to),
+            _column(header, label or to),
+            lookup.name,
+            lookup.title,
+            lookup.source,
+            keep=_kept(header, lookup),
         )
     return artefact(made)
 

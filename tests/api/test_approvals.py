@@ -202,7 +202,7 @@ def test_an_approval_of_one_dataset_is_none_of_another_of_the_same_source(tmp_pa
 
 
 def test_an_approval_lets_the_same_question_pass_at_a_lower_cost_in_another_order_and_with_new_data(world, extracts):
-    two = {"measures": [{"count": {}}, {"persons": {}}]}
+    two: dict[str, Any] = {"measures": [{"count": {}}, {"persons": {}}]}
     approve_all(world, waits(world.ask(question(**two), "key")))
     turned = question(measures=two["measures"][::-1], spend={"share": "0.01"})
     assert world.ask(turned, "cheaper").status_code == 200
@@ -285,8 +285,8 @@ def test_of_a_race_between_asking_and_the_last_approval_the_question_is_charged_
 
     def race(number: int) -> int:
         if number == 5:
-            return decide(world, "as-police", approval).status_code
-        return world.ask(question(), "key").status_code
+            return int(decide(world, "as-police", approval).status_code)
+        return int(world.ask(question(), "key").status_code)
 
     with ThreadPoolExecutor(12) as pool:
         assert set(pool.map(race, range(12))) <= {200, 202}
@@ -370,14 +370,15 @@ def test_a_stewards_reason_is_screened_as_reasons_are(world):
     answer = decide(world, "as-police", approval, reason="he is 943 476 5919")
     assert (answer.status_code, answer.json()["code"]) == (422, "reason_identifier")
     assert "943" not in answer.text
+    odd: list[Any] = [
+        {"decision": "maybe"},
+        {"decision": "approve", "more": 1},
+        {},
+        [],
+        {"decision": "approve", "reason": 1},
+    ]
     with world.http("as-police", "steward") as http:
-        for body in (
-            {"decision": "maybe"},
-            {"decision": "approve", "more": 1},
-            {},
-            [],
-            {"decision": "approve", "reason": 1},
-        ):
+        for body in odd:
             answer = http.post(f"{world.agreement}/approvals/{approval}", json=body)
             assert answer.status_code == 422
     assert shown(world, "as-police", approval).json()["decisions"] == []

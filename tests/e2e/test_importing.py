@@ -22,7 +22,7 @@ AREAS = ("codelist", "import", "current.csv", "--name", "lsoa-2021", "--code", "
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CONCORDAT_STATE", str(tmp_path / "broker"))
     monkeypatch.setenv("COLUMNS", "200")

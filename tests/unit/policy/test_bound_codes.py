@@ -29,10 +29,8 @@ LOST = WARDS | {"concordat:hierarchy": "lost", "map": {"E01000001": "E05000001",
 
 @pytest.fixture(scope="module")
 def known() -> Library:
-    return Library(artefacts.load() | {value["concordat:" + kind]: artefact(value) for kind, value in MADE})
-
-
-MADE = (("codelist", LIST), ("hierarchy", WARDS), ("hierarchy", LOST))
+    made = [artefact(value) for value in (LIST, WARDS, LOST)]
+    return Library(artefacts.load() | {item.name: item for item in made})
 
 
 @pytest.fixture
