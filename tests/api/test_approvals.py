@@ -294,6 +294,13 @@ def test_of_a_race_between_asking_and_the_last_approval_the_question_is_charged_
     assert len(world.entries(kind="charged")) == 1
 
 
+def test_a_question_asked_at_once_with_many_keys_waits_once(world):
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda number: world.ask(question(), f"k{number}"), range(12)))
+    assert len({waits(answer) for answer in answers}) == 1
+    assert len(shown(world, "as-police").json()["approvals"]) == 1
+
+
 def test_nothing_is_approved_or_asked_once_the_agreement_is_stopped(world):
     approval = waits(world.ask(question(), "key"))
     decide(world, "bri-ed", approval)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -144,3 +146,13 @@ def test_a_folder_with_another_thing_in_it_is_refused(folder, change, code):
     (out / "areas.json").write_text(json.dumps(change(value)))
     words = ("agreement", "check", str(agreements.path("avon-somerset")), "--artefacts", "artefacts")
     assert code in run(*words, expect=4).output
+
+
+def test_dev_takes_a_folder_of_artefacts_and_refuses_one_with_another_thing_in_it(folder):
+    out = folder / "artefacts"
+    out.mkdir()
+    (out / "schema.json").write_text(json.dumps(artefacts.load()["police-violence/v1"].value))
+    command = [str(Path(sys.executable).parent / "concordat"), "dev", "--state", "dev", "--port", "0"]
+    words = ["--agreement", str(agreements.path("avon-somerset")), "--artefacts", "artefacts"]
+    done = subprocess.run([*command, *words], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "not_importable" in done.stderr) == (4, True), done.stderr
