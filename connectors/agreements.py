@@ -74,6 +74,15 @@ def check(path: Path, known: Mapping[str, artefacts.Artefact] | None = None) -> 
     return Checked(value, agreement, tuple(_check_pins(agreement, artefacts.load() if known is None else known)))
 
 
+def known_artefacts(folder: Path | None) -> dict[str, artefacts.Artefact]:
+    """Return the artefacts that are shipped and, of a folder, the code lists and hierarchies imported by a broker.
+
+    Raises:
+        DocumentError: A file of the folder is neither, or bears the name of another artefact.
+    """
+    return artefacts.load() | (artefacts.load_imported(folder) if folder is not None else {})
+
+
 def sign(checked: Checked, key: Ed25519PrivateKey, broker: str) -> str:
     """Return a party's detached JWS over an agreement, good for one broker.
 
@@ -99,9 +108,15 @@ def _check_pins(agreement: documents.Agreement, shipped: Mapping[str, artefacts.
     found = []
     for name, pinned in agreement.pins.items():
         if name not in shipped:
-            found.append(Finding("pin_unknown", f"pins/{name}", "no artefact of this name is shipped"))
+            found.append(
+                Finding(
+                    "pin_unknown",
+                    f"pins/{name}",
+                    "no artefact of this name is known here; give imported ones with --artefacts",
+                )
+            )
         elif shipped[name].digest != pinned:
-            said = f"the artefact shipped under this name is {shipped[name].digest}"
+            said = f"the artefact known under this name is {shipped[name].digest}"
             found.append(Finding("pin_differs", f"pins/{name}", said))
     try:
         required = library.required(agreement)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from connectors.errors import UnverifiedError
+from connectors.errors import UnreachableError, UnverifiedError, WaitingError
 from connectors.follow import LogFollower, Proof
 from connectors.trust import BrokerKeys
 from schemas.canonical import digest_of
@@ -218,3 +218,15 @@ def _at(value: Any, *path: str) -> Any:
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
+
+
+def waiting(told: Any, key: str) -> WaitingError:
+    """Return what to raise of a question that waits for approval, as the broker tells it.
+
+    Raises:
+        UnreachableError: ``not_concordat``: it tells nothing of the kind.
+    """
+    match told:
+        case {"standing": "waiting", "approval": str(approval), "needs": list(needs), "has": list(has)}:
+            return WaitingError(approval, list(map(str, needs)), list(map(str, has)), key)
+    raise UnreachableError("not_concordat", "the answer is neither a release nor a question that waits")

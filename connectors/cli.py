@@ -13,10 +13,23 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from connectors.commands import agreement, ask, check, ending, failures, log, look, output, prepare, push, versions
+from connectors.commands import (
+    agreement,
+    approvals,
+    ask,
+    check,
+    ending,
+    failures,
+    log,
+    look,
+    output,
+    prepare,
+    push,
+    versions,
+)
 
 GROUP = "concordat.commands"
-_OURS = (push, ask, look, log, check, agreement, ending, versions, prepare)
+_OURS = (push, ask, approvals, look, log, check, agreement, ending, versions, prepare)
 
 
 class Concordat(TyperGroup):
@@ -48,7 +61,7 @@ def build(found: Iterable[EntryPoint] | None = None) -> typer.Typer:
         name="concordat",
         cls=Concordat,
         help="Answer each other's questions without handing over records.",
-        epilog="Exit codes: 2 usage, 3 refused, 4 malformed, 5 cannot verify, 6 no connection.",
+        epilog="Exit codes: 2 usage, 3 refused, 4 malformed, 5 cannot verify, 6 no connection, 7 waiting.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",

@@ -23,6 +23,7 @@ from connectors.answers import (
     check_release,
     check_signature_receipt,
     check_withdrawal,
+    waiting,
 )
 from connectors.checkpoints import CheckpointStore
 from connectors.errors import GoneError, LocalError, UnreachableError, UnverifiedError
@@ -36,6 +37,7 @@ from connectors.trust import BrokerKeys, TrustStore
 from connectors.upload import Extract, Progress, no_progress, push_key, read_upload
 from schemas.canonical import canonical, digest
 
+_ACCEPTED = 202
 _GONE = frozenset({"replaced", "withdrawing", "withdrawn", "purging", "purged"})
 
 PUSH_PATIENCE = 900.0
@@ -349,6 +351,7 @@ class Client:
 
         Raises:
             ProblemError: The broker refused; ``decision`` says by which clauses.
+            WaitingError: Stewards have to approve first; nothing was charged.
             UnreachableError: No answer came; asking with its ``idempotency_key`` cannot charge twice.
             UnverifiedError: The release is not signed by the broker, or not shown to be in its log.
         """
@@ -356,8 +359,26 @@ class Client:
         key = idempotency_key or "ask-" + secrets.token_hex(16)
         path = f"/v1/agreements/{_part(agreement)}/aggregates"
         call = _json_call(path, request, {"Idempotency-Key": key, "Accept": "application/json"}, repeatable=True)
-        release = self._transport.send(call).json()
+        answer = self._transport.send(call)
+        if answer.status == _ACCEPTED:
+            raise waiting(answer.json(), key)
+        release = answer.json()
         return Answer(release, check_release(release, agreement, keys, log), key)
+
+    # --- approving
+
+    def approvals(self, agreement: str) -> list[dict[str, Any]]:
+        """Return the questions that wait for the caller's party to decide, and its own."""
+        return self._list(_approvals(agreement), "approvals")
+
+    def approval(self, agreement: str, approval: str) -> dict[str, Any]:
+        """Return one: the question after policy, its purpose, reason and cost, and what stewards said of it."""
+        return _object(self._transport.get(f"{_approvals(agreement)}/{_part(approval)}"))
+
+    def decide(self, agreement: str, approval: str, decision: str, reason: str = "") -> dict[str, Any]:
+        """Say ``approve`` or ``refuse`` for the caller's party, once and for good; return the approval as it stands."""
+        path = f"{_approvals(agreement)}/{_part(approval)}"
+        return self._post_json(path, {"decision": decision, "reason": reason})
 
     def releases(self, agreement: str, *, limit: int = 50, before: str | None = None) -> list[dict[str, Any]]:
         """Return the caller's party's releases without their rows, the newest first.
@@ -503,6 +524,10 @@ def _added(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any
             case (int(), int()) if name != "size":
                 made[name] = item + after[name]
     return made
+
+
+def _approvals(agreement: str) -> str:
+    return f"/v1/agreements/{_part(agreement)}/approvals"
 
 
 def _extracts(agreement: str, dataset: str) -> str:

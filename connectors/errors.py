@@ -53,6 +53,26 @@ class ProblemError(ClientError):
         self.errors = tuple(errors)
 
 
+class WaitingError(ClientError):
+    """The question waits for stewards to approve it; nothing was charged.
+
+    Attributes:
+        approval: The approval's id.
+        needs: The parties of whom a steward has to approve.
+        has: Those that have.
+        idempotency_key: Asked again with it, the question is answered once all have approved.
+    """
+
+    def __init__(self, approval: str, needs: Sequence[str], has: Sequence[str], idempotency_key: str) -> None:
+        """Say for whom it waits."""
+        missing = ", ".join(party for party in needs if party not in has)
+        super().__init__("needs_approval", f"{approval} waits for a steward of {missing}; nothing was charged")
+        self.approval = approval
+        self.needs = tuple(needs)
+        self.has = tuple(has)
+        self.idempotency_key = idempotency_key
+
+
 class UnreachableError(ClientError):
     """No answer came that Concordat's protocol knows.
 

@@ -222,6 +222,8 @@ def listed(value: Any) -> str:
 def preview_lines(preview: Mapping[str, Any]) -> Group:
     """Return what a question would cost, how wrong its answer may be, and what would remain."""
     parts: list[RenderableType] = [decision_lines(preview.get("decision") or {})]
+    if isinstance(preview.get("needs_approval"), Mapping):
+        parts.append(approval_line(preview["needs_approval"]))
     cost, left = preview.get("cost"), preview.get("remaining_after") or {}
     if isinstance(cost, Mapping):
         made = Table(show_header=False)
@@ -239,6 +241,16 @@ def preview_lines(preview: Mapping[str, Any]) -> Group:
             made.add_row("affordable", Text("no", "bold red"))
         parts.append(made)
     return Group(*parts)
+
+
+def approval_line(needed: Mapping[str, Any]) -> Text:
+    """Return whose approval a question needs, and how that stands."""
+    said = f"needs approval of {listed(needed.get('needs'))}: {named(needed.get('standing'))}"
+    if needed.get("has"):
+        said += f", approved by {listed(needed['has'])}"
+    if needed.get("refused_by"):
+        said += f" by {needed['refused_by']}"
+    return plain(said, "yellow")
 
 
 def findings_table(errors: Sequence[Mapping[str, Any]]) -> Table:

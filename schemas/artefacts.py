@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from schemas.clauses.datasets import Dataset
 from schemas.errors import DocumentError
 from schemas.hierarchy import CodeList, Hierarchy
 from schemas.law.gateways import Gateways
-from schemas.model import read
+from schemas.model import Strict, read
 from schemas.table_schema import Column, TableSchema
 
 GATEWAYS = "gateways/v1"
 _HERE = Path(__file__).parent
+IMPORTABLE: dict[str, type[Strict]] = {"concordat:codelist": CodeList, "concordat:hierarchy": Hierarchy}
+"""What may be imported, by the key that names it. Schemas and gateway tables ship with what executes them."""
 _NAME_KEYS = ("concordat:schema", "concordat:codelist", "concordat:hierarchy", "concordat:gateways")
 
 
@@ -71,6 +73,7 @@ class Library:
         self._artefacts = dict(artefacts)
         self._made: dict[tuple[type, str], Any] = {}
         self._bound: dict[tuple[str, bytes], TableSchema] = {}
+        self._pairs: dict[str, dict[str, tuple[str, str]]] = {}
         self._words: frozenset[str] | None = None
 
     def __contains__(self, name: str) -> bool:
@@ -104,6 +107,12 @@ class Library:
         """Return the table of legal gateways."""
         made: Gateways = self._read(Gateways, GATEWAYS)
         return made
+
+    def coarser(self, hierarchy: str, codes: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """Return each code with the one that a hierarchy turns it into; pairs are shared by all who ask for them."""
+        held = self._pairs.setdefault(hierarchy, {})
+        mapped = self.hierarchy(hierarchy).map
+        return tuple(held.setdefault(code, (code, mapped.get(code, "unknown"))) for code in codes)
 
     def digest(self, name: str) -> str:
         """Return an artefact's digest."""
@@ -172,3 +181,36 @@ class Library:
         for dataset in agreement.datasets.values():
             used |= self.schema(dataset.schema_).artefacts
         return frozenset(used)
+
+
+def importable(made: Artefact) -> str:
+    """Return what an artefact is that may be imported: ``codelist`` or ``hierarchy``.
+
+    Raises:
+        DocumentError: ``not_importable``: it is neither.
+        InvalidDocument: it is one with something wrong in it.
+    """
+    for key, model in IMPORTABLE.items():
+        if key in made.value:
+            read(model, made.value)
+            return key.removeprefix("concordat:")
+    raise DocumentError("not_importable", "only code lists and hierarchies are imported", made.name)
+
+
+def load_imported(folder: Path) -> dict[str, Artefact]:
+    """Read the code lists and hierarchies in a folder's ``*.json``, as ``concordat codelist import --out`` writes them.
+
+    Raises:
+        DocumentError: ``not_importable`` for another artefact, ``duplicate_artefact`` where a name stands twice or
+            ships with other content, or what is wrong with a file.
+    """
+    shipped = load()
+    found: dict[str, Artefact] = {}
+    for path in sorted(folder.glob("*.json")):
+        made = artefact(strict_json.loads(path.read_bytes()))
+        importable(made)
+        held = found.get(made.name) or shipped.get(made.name)
+        if held is not None and held.digest != made.digest:
+            raise DocumentError("duplicate_artefact", f"another artefact bears the name {made.name}", path.name)
+        found[made.name] = made
+    return found

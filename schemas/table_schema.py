@@ -104,6 +104,15 @@ class Column(Strict):
         return ()
 
     @property
+    def takes_others(self) -> bool:
+        """Whether rows may hold codes outside the closed list, which count as ``unknown``.
+
+        So it is where an agreement bound a list to a column that its schema closes by a pattern alone: pushes are
+        checked against the pattern, and small areas come in vintages.
+        """
+        return self.constraints.enum is not None and self.constraints.pattern is not None
+
+    @property
     def bounds(self) -> tuple[int, int]:
         """Least and greatest stored value, in units of ``10**-decimals``."""
         low, high = self.constraints.minimum, self.constraints.maximum

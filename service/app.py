@@ -18,6 +18,7 @@ from schemas import artefacts, identifiers
 from schemas.artefacts import Artefact
 from schemas.jws import encode, public_jwk, sign, sign_text, thumbprint
 from service.aggregates import release
+from service.aggregates.approvals import Approvals
 from service.aggregates.asking import Asking
 from service.aggregates.reading import Reading
 from service.aggregates.simulating import Simulating
@@ -140,6 +141,7 @@ def build(
         intake=intake,
         compaction=Compaction(store, lake, intake.schema_of, intake.vacuum, settings.compact_files, fault),
         asking=asking,
+        approvals=Approvals(store, settings.issuer, clock, identifiers.find_in_text),
         reading=Reading(store, appends, settings.issuer, clock),
         simulating=Simulating(settings.issuer, clock),
         log=log,

@@ -15,6 +15,7 @@ import typer
 
 from connectors.commands.groups import group
 from connectors.commands.output import Json
+from service import cli_importing
 from service.agreements.revocation import Reason
 from service.identity.caller import Role
 from service.settings import Settings
@@ -54,6 +55,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(user_app, name="user")
     group(app, "agreement").command("replay")(replay_command)
     group(app, "agreement").command("explain")(explain_command)
+    cli_importing.register(app)
 
 
 def serve_command(
@@ -90,6 +92,9 @@ def dev_command(
     state: Annotated[Path, typer.Option(help="Folder for keys, data and clients.json.")],
     port: Annotated[int, typer.Option(help="Port on loopback; 0 takes a free one.")] = 8000,
     host: Annotated[str, typer.Option(help="A loopback address.")] = "127.0.0.1",
+    artefacts: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of code lists and hierarchies to import.")
+    ] = None,
 ) -> None:
     """Try an agreement of your own: keys for every party, all signed, a broker on loopback.
 
@@ -106,7 +111,7 @@ def dev_command(
     base_url = f"http://{host}:{listening.getsockname()[1]}"
     state = state.resolve()
     (state / "clients.json").unlink(missing_ok=True)
-    made = dev.prepare(agreement, state, base_url, datetime.now(UTC))
+    made = dev.prepare(agreement, state, base_url, datetime.now(UTC), imports=artefacts)
 
     def started() -> None:
         dev.write_clients(state, made.clients)

@@ -22,6 +22,7 @@ from schemas.calendar import Duration, add, parse_date
 from schemas.canonical import canonical, digest
 from schemas.errors import DocumentError
 from schemas.jws import public_jwk, sign, thumbprint
+from service.agreements.imports import keep
 from service.agreements.ports import PinnedKey
 from service.agreements.registry import enrol
 from service.api.broker import Broker
@@ -45,7 +46,12 @@ class Dev:
 
 
 def prepare(
-    agreement_file: Path, state: Path, base_url: str, now: datetime, make: Callable[[Settings], Broker] = build
+    agreement_file: Path,
+    state: Path,
+    base_url: str,
+    now: datetime,
+    make: Callable[[Settings], Broker] = build,
+    imports: Path | None = None,
 ) -> Dev:
     """Make or resume a development broker.
 
@@ -55,19 +61,24 @@ def prepare(
         base_url: Where the broker will listen; also its issuer.
         now: The time.
         make: Makes the broker.
+        imports: Folder of code lists and hierarchies to import, beside those that ship.
 
     Raises:
-        DocumentError: the file is no agreement.
+        DocumentError: the file is no agreement, or a file of ``imports`` cannot be imported.
         Conflict: the folder holds a broker for another file.
     """
     make_folder(state)
-    known = artefacts.load()
+    shipped = artefacts.load()
+    added = artefacts.load_imported(imports) if imports is not None else {}
     source = documents.load(agreement_file.read_bytes(), _media_type(agreement_file))
-    value = _held(state, source) or _localised(source, state, known, now.date())
+    value = _held(state, source) or _localised(source, state, shipped | added, now.date())
     agreement = documents.parse(value)
     issuer = _issuer(state, base_url)
     settings = Settings(state=state / "broker", issuer=issuer)
     broker = make(settings)
+    with broker.store.write() as tx:
+        for made in added.values():
+            keep(tx, broker.registry.artefacts, made, now, Caller.nonce())
     _register(broker, state, value, agreement, now)
     _write(state / "agreement.yaml", strict_yaml.dumps(value))
     _write(state / "source.digest", digest(source))

@@ -21,6 +21,13 @@ from schemas.canonical import canonical
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The agreement, YAML or JSON.")]
 
+Artefacts = Annotated[
+    Path | None,
+    typer.Option(
+        "--artefacts", exists=True, file_okay=False, help="Folder of code lists and hierarchies the broker imported."
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -53,10 +60,11 @@ def sign(
     out: Annotated[
         Path | None, typer.Option(help="Write a signature file, which covers every byte of FILE, and holds the key.")
     ] = None,
+    artefacts: Artefacts = None,
     json: Json = False,
 ) -> None:
     """Sign an agreement for one broker and print the signature; read the agreement before."""
-    checked = agreements.check(file)
+    checked = agreements.check(file, agreements.known_artefacts(artefacts))
     private = load_signing_key(key)
     signature = agreements.sign(checked, private, broker)
     if out is not None:

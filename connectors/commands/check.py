@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from connectors import checking, checkshow, sarif
+from connectors import agreements, checking, checkshow, sarif
 from connectors.commands import output
-from connectors.commands.agreement import File
+from connectors.commands.agreement import Artefacts, File
 from connectors.commands.failures import MALFORMED, CommandError
 from connectors.commands.groups import group
 from connectors.commands.output import Json
@@ -49,6 +49,7 @@ def check(
     today: Today = None,
     form: Form = Format.TEXT,
     fail_on: Least = FailOn.ERROR,
+    artefacts: Artefacts = None,
     json: Json = False,
 ) -> None:
     """Check an agreement: its shape, its pins, and the law as data. A check, and not legal advice.
@@ -57,7 +58,7 @@ def check(
     be read or does not fit what it pins, so that the law was not looked at; else agreement_fails_check.
     """
     day = datetime.now(UTC) if today is None else today
-    report = checking.check(file, day.date())
+    report = checking.check(file, day.date(), agreements.known_artefacts(artefacts))
     if form is Format.SARIF:
         output.result(sarif.log(report), as_json=True)
     else:

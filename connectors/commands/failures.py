@@ -8,6 +8,7 @@
   4  malformed: a file, a document or a request breaks a rule, or cannot be read
   5  cannot verify: a signature, a proof or a log does not hold; do not use what came
   6  no connection: the broker cannot be reached, failed, or is none
+  7  waiting: stewards have to approve the question first; nothing was charged
 ===  ======================================================================================
 """
 
@@ -29,11 +30,12 @@ from connectors.errors import (
     ProblemError,
     UnreachableError,
     UnverifiedError,
+    WaitingError,
 )
 from connectors.tlog import LogError
 from schemas.errors import DocumentError
 
-REFUSED, MALFORMED, UNVERIFIED, UNREACHABLE = 3, 4, 5, 6
+REFUSED, MALFORMED, UNVERIFIED, UNREACHABLE, WAITING = 3, 4, 5, 6, 7
 
 _MALFORMED_STATUS = frozenset({400, 413, 415, 422})
 _SERVER_ERROR = 500
@@ -43,11 +45,23 @@ _TITLES = {
     MALFORMED: "Malformed",
     UNVERIFIED: "Cannot verify",
     UNREACHABLE: "No connection",
+    WAITING: "Waiting for approval",
 }
+
+_EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (UnreachableError, UNREACHABLE),
+    (WaitingError, WAITING),
+    (GoneError, REFUSED),
+    (UnverifiedError, UNVERIFIED),
+    (LogError, UNVERIFIED),
+    (LocalError, MALFORMED),
+)
 
 ADVICE = {
     "agreement_fails_check": "mend what is reported, or take advice and say why it stays; see docs/check-rules.md",
     "agreement_changed": "read the new version; then push with --agreement-digest of what you have read",
+    "approval_refused": "ask the party that refused why; `concordat approvals show` tells its reason",
+    "approval_lapsed": "the question has to be asked again, and approved again",
     "bad_signature": "do not use the answer; tell the broker's operator and your IG lead",
     "caps_malformed": "take the caps from the agreement itself",
     "charts_not_installed": "install it, or leave --chart out",
@@ -118,14 +132,8 @@ def explain(error: Exception) -> Failure | None:
             return Failure(exit_code, error.code, *parts)
         case CommandError():
             found = (error.exit_code, error.code, error.detail)
-        case UnreachableError():
-            found = (UNREACHABLE, error.code, error.detail)
-        case GoneError():
-            found = (REFUSED, error.code, error.detail)
-        case UnverifiedError() | LogError():
-            found = (UNVERIFIED, error.code, error.detail)
-        case LocalError():
-            found = (MALFORMED, error.code, error.detail)
+        case UnreachableError() | WaitingError() | GoneError() | UnverifiedError() | LogError() | LocalError():
+            found = (next(code for kind, code in _EXIT_CODES if isinstance(error, kind)), error.code, error.detail)
         case DocumentError():
             found = (MALFORMED, error.code, str(error))
         case OSError() if error.filename is not None:
@@ -137,7 +145,8 @@ def explain(error: Exception) -> Failure | None:
     if not isinstance(code, str) or not isinstance(detail, str):
         return None
     key = getattr(error, "idempotency_key", None)
-    todo = ADVICE.get(code) if key is None else f"repeat with --idempotency-key {key}: nothing happens twice"
+    when = "once all have approved, " if exit_code == WAITING else ""
+    todo = ADVICE.get(code) if key is None else f"{when}repeat with --idempotency-key {key}: nothing happens twice"
     return Failure(exit_code, code, _TITLES.get(exit_code, "Failed"), detail, todo)
 
 

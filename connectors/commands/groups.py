@@ -6,6 +6,7 @@ import typer
 
 HELP = {
     "agreement": "Read, check and sign agreements.",
+    "approvals": "See the questions that wait for stewards, and decide on them.",
     "key": "Make keys.",
     "log": "Read, take away and verify a broker's log.",
 }

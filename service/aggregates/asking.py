@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from schemas.agreement import Agreement
 from schemas.canonical import canonical, canonical_object, digest, digest_of
 from schemas.errors import DocumentError
 from schemas.request import AggregateRequest
+from service.aggregates import approvals
 from service.aggregates import release as releases
 from service.aggregates.engine import Engine, Table
 from service.aggregates.intents import (
@@ -184,6 +185,8 @@ class Asking:
         limits = caps(case.found.agreement)
         spend = resolve_spend(case.request.spend, case.caller.party, limits)
         question = ask_price(case.request, case.plan, spend, case.found.agreement)
+        if case.decision.approvals:
+            made["needs_approval"] = approvals.outlook(tx, _asked(case))
         held = tx.answers.best_release(case.found.row.id, case.plan.identity(_names(_versions(tx, case))))
         repeat = held is not None and held.rho_nano >= question.price.rho_nano
         remaining = self._remaining(tx, case, limits)
@@ -200,8 +203,10 @@ class Asking:
 
     # --- ask
 
-    def prepare(self, caller: Caller, agreement_id: str, key: str, request: AggregateRequest) -> Ready | Pending:
-        """Decide, and charge or find the stored answer: step 1.
+    def prepare(
+        self, caller: Caller, agreement_id: str, key: str, request: AggregateRequest
+    ) -> Ready | Pending | approvals.Waiting:
+        """Decide, and charge or find the stored answer, or say who has to approve first: step 1.
 
         Args:
             caller: An analyst, or who has another role that a grant to its party names.
@@ -228,7 +233,9 @@ class Asking:
             raise
         return made
 
-    def _prepare(self, tx: Transaction, case: _Case, scope: tuple[str, str, str, str, str]) -> Ready | Pending:
+    def _prepare(
+        self, tx: Transaction, case: _Case, scope: tuple[str, str, str, str, str]
+    ) -> Ready | Pending | approvals.Waiting:
         body_digest = digest(json.loads(case.request.model_dump_json(by_alias=True, exclude_unset=True)))
         bound = tx.answers.binding(scope)
         if bound is not None and bound.digest != body_digest:
@@ -239,7 +246,13 @@ class Asking:
         if not case.decision.allowed:
             words = "; ".join(item.words for item in case.decision.reasons)
             raise Forbidden(words, code=case.decision.code, decision=case.shown())
-        if bound is not None:
+        if case.decision.approvals:
+            waiting = approvals.gate(tx, _asked(case), self.new_id, lambda result: self._log_waiting(tx, case, result))
+            if waiting is not None:
+                if bound is None:
+                    tx.answers.bind(scope, Binding(body_digest, waiting.approval), format_time(case.now))
+                return waiting
+        if bound is not None and not approvals.is_approval(bound.subject):
             return self._replay(tx, case, bound)
         limits = caps(case.found.agreement)
         spend = resolve_spend(case.request.spend, case.caller.party, limits)
@@ -522,6 +535,11 @@ class Asking:
     ) -> int:
         return tx.log.append(_entry(kind, case, charge=charge, result=result))
 
+    def _log_waiting(self, tx: Transaction, case: _Case, result: dict[str, Any]) -> int:
+        made = _entry(Kind.APPROVAL_REQUESTED, case, result=result)
+        clauses = made.decision.clauses if made.decision is not None else ()
+        return tx.log.append(replace(made, decision=EntryDecision("waiting", "needs_approval", clauses)))
+
     def _log_intent(self, tx: Transaction, kind: Kind, intent: IntentRow, result: dict[str, Any]) -> int:
         version = next(v for v in tx.agreements.versions(intent.agreement) if v.version == intent.version)
         agreement = document(version.document)
@@ -556,6 +574,13 @@ def _entry(kind: Kind, case: _Case, *, charge: Charge | None = None, result: dic
         charge=charge,
         result=result,
     )
+
+
+def _asked(case: _Case) -> approvals.Asked:
+    limits = caps(case.found.agreement)
+    spend = resolve_spend(case.request.spend, case.caller.party, limits)
+    question = ask_price(case.request, case.plan, spend, case.found.agreement)
+    return approvals.Asked(case.caller, case.found, question, case.decision, limits, case.now)
 
 
 def _words(tx: Transaction, agreement: Agreement | None) -> frozenset[str]:

@@ -118,24 +118,34 @@ def _period_of_key(start: date, level: str) -> int:
 
 
 def _of_codes(keys: CodeKeys) -> Slots:
-    """Look a code up by its place among the codes that have a key; on dictionary pages once for each code."""
+    """Look a code up by its place among the codes that have a key; on dictionary pages once for each code.
+
+    Where other codes have a key too, a code that is not among those named gets it, a missing one as well.
+    """
     index = {key: place for place, key in enumerate(keys.keys)}
-    known = [(code, index[key]) for code, key in keys.mapping if key in index]
+    other = index.get(keys.others, _OUT) if keys.others is not None else None
+    named = [(code, index.get(key, _OUT)) for code, key in keys.mapping]
+    known = [item for item in named if other is not None or item[1] != _OUT]
     codes = tuple(code for code, _ in known)
     places = [place for _, place in known]
 
-    def slot(column: Any) -> Any:
+    def among(column: Any) -> Any:
         found = place_among(codes, column) - 1
         if places == list(range(len(places))):
             return found
         return _listed(str(place) for place in places).cast("array<int64>")[found]
 
-    return Slots(
-        len(keys.keys),
-        tuple(range(len(keys.keys))),
-        slot,
-        lambda column: (place_among(codes, column) > 0,),
-    )
+    def slot(column: Any) -> Any:
+        if other is None:
+            return among(column)
+        return ibis.cases((place_among(codes, column) > 0, among(column).cast("int64")), else_=other)
+
+    def kept(column: Any) -> tuple[Any, ...]:
+        if other is None:
+            return (place_among(codes, column) > 0,)
+        return (slot(column) != _OUT,) if _OUT in (other, *places) else ()
+
+    return Slots(len(keys.keys), tuple(range(len(keys.keys))), slot, kept)
 
 
 def place_among(codes: Sequence[str], column: Any) -> Any:

@@ -229,8 +229,10 @@ def _linkable(layout: Layout, table: Any) -> list[Any]:
 
 
 def _condition(item: Filter, table: Any) -> Any:
-    """Return a filter as a condition; a missing value meets none, but for ``NumberFilter.missing``."""
+    """Return a filter as a condition; a missing value meets none, but for those that keep what is unknown."""
     column = table[item.field]
+    if isinstance(item, CodeFilter) and item.but is not None:
+        return ibis.coalesce(place_among(item.but, column), 0) == 0
     if isinstance(item, CodeFilter):
         return place_among(item.codes, column) > 0
     if isinstance(item, FlagFilter):

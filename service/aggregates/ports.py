@@ -71,7 +71,7 @@ class VersionName:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What an idempotency key is bound to: the body's digest, and an intent's or a release's id."""
+    """What an idempotency key is bound to: the body's digest, and an intent's, a release's or an approval's id."""
 
     digest: str
     subject: str
@@ -121,7 +121,7 @@ class AnswerStore(Protocol):
         ...
 
     def bind(self, scope: tuple[str, str, str, str, str], binding: Binding, at: str) -> None:
-        """Bind an idempotency key."""
+        """Bind an idempotency key, for good once it is bound to more than an approval."""
         ...
 
     def add_intent(self, row: IntentRow) -> None:
@@ -161,6 +161,81 @@ class AnswerStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ApprovalRow:
+    """A question that waits, or waited, for stewards to approve it. Never changed; what stewards say comes beside it.
+
+    Attributes:
+        digest: Digest of the agreement version under which it was asked.
+        party: The party that asks.
+        identity: The effective plan's digest, whatever the data's version.
+        rho_nano: What it would have cost when it was asked: the most that an approval lets it cost.
+        needs: The parties of whom a steward has to approve.
+        shown: Canonical JSON of what stewards decide on: the question after policy, its cost and error.
+        log_index: Index of its ``approval-requested`` entry, which holds the reason.
+    """
+
+    id: str
+    agreement: str
+    version: int
+    digest: str
+    party: str
+    client: str
+    purpose: str
+    dataset: str
+    identity: str
+    rho_nano: int
+    needs: tuple[str, ...]
+    shown: str
+    log_index: int
+    requested_at: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRow:
+    """What a party's steward said of an approval: ``approve`` or ``refuse``; the reason is in entry ``log_index``."""
+
+    approval: str
+    party: str
+    client: str
+    verdict: str
+    log_index: int
+    at: str
+
+
+class ApprovalStore(Protocol):
+    """Approvals and what stewards said of them. Rows are added, never changed."""
+
+    def add(self, row: ApprovalRow) -> None:
+        """Add an approval that waits."""
+        ...
+
+    def approval(self, approval: str) -> ApprovalRow | None:
+        """Return an approval by id."""
+        ...
+
+    def of_question(self, digest: str, party: str, purpose: str, identity: str, now: str) -> list[ApprovalRow]:
+        """Return the approvals of one question of one party that have not run out, the oldest first."""
+        ...
+
+    def live(self, agreement: str, digest: str, now: str) -> list[ApprovalRow]:
+        """Return the approvals under an agreement version that have not run out, the oldest first."""
+        ...
+
+    def own(self, agreement: str, party: str, limit: int) -> list[ApprovalRow]:
+        """Return a party's newest approvals, the oldest of them first."""
+        ...
+
+    def add_verdict(self, row: VerdictRow) -> None:
+        """Add what a party's steward says; the database refuses a second of the same party."""
+        ...
+
+    def verdicts(self, approval: str) -> list[VerdictRow]:
+        """Return what stewards said of an approval, in order."""
+        ...
+
+
 class Transaction(Protocol):
     """A transaction that can reach all that asking needs."""
 
@@ -182,6 +257,11 @@ class Transaction(Protocol):
     @property
     def answers(self) -> AnswerStore:
         """Intents and releases."""
+        ...
+
+    @property
+    def approvals(self) -> ApprovalStore:
+        """Approvals."""
         ...
 
 

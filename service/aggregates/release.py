@@ -65,7 +65,7 @@ def answer(question: Question, totals: Mapping[str, Sequence[int]], agreement: A
         for place, keys in enumerate(itertools.product(*(key_texts(keys) for keys in plan.by)))
     ]
     return Answer(
-        question=_question(question),
+        question=question_json(question),
         keys=key_names,
         columns=key_names + names,
         rows=rows,
@@ -240,7 +240,8 @@ def preview(
     return answer
 
 
-def _question(question: Question) -> dict[str, Any]:
+def question_json(question: Question) -> dict[str, Any]:
+    """Return a question after policy, as releases and those who approve it read it."""
     plan, request = question.plan, question.request
     return {
         "dataset": plan.dataset,

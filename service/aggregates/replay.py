@@ -111,7 +111,7 @@ class Replay:
 def outcome(agreement: Agreement, library: Library, question: Asked) -> Outcome:
     """Return what a question comes to under a version, whatever its standing and its budget."""
     try:
-        decision = decide(agreement, library, question.party, question.request)
+        decision = decide(agreement, library, question.party, question.request, question.roles)
     except Malformed as error:
         return Outcome("refused", error.code, (), error.detail)
     words = "; ".join(dict.fromkeys(reason.words for reason in decision.reasons))

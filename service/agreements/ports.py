@@ -247,6 +247,14 @@ class AgreementStore(Protocol):
         """Return an artefact's canonical JSON by its digest."""
         ...
 
+    def artefacts_named(self, name: str) -> list[tuple[str, str]]:
+        """Return digest and canonical JSON of each artefact kept under a name."""
+        ...
+
+    def artefact_names(self) -> list[str]:
+        """Return the names of all artefacts kept, in order."""
+        ...
+
     def add_artefact(self, digest: str, name: str, body: str) -> None:
         """Keep an artefact's canonical JSON; the same digest again changes nothing."""
         ...

@@ -14,6 +14,7 @@ from schemas.canonical import canonical, digest
 from schemas.confirmations import TERMINATION_TYPE, termination_payload
 from service.agreements.confirming import check, pinned
 from service.agreements.grace import over
+from service.agreements.imports import imported
 from service.agreements.ports import (
     EVERYBODY,
     AgreementRow,
@@ -44,7 +45,7 @@ class Registry:
 
     Attributes:
         broker: The issuer that signatures name.
-        artefacts: The schemas, code lists, hierarchies and gateway tables that this broker can execute, by name.
+        artefacts: The schemas, code lists, hierarchies and gateway tables that ship with this broker, by name.
     """
 
     broker: str
@@ -69,7 +70,8 @@ class Registry:
         if agreement.party(caller.party) is None:
             raise Forbidden("only a party of the agreement registers it", code="not_a_party")
         self._check_keys(tx.agreements, agreement)
-        self._check_fit(agreement)
+        known = self.known(tx.agreements, agreement)
+        self._check_fit(agreement, known)
         row = self._check_succession(tx.agreements, caller, agreement)
         version = VersionRow(
             agreement.id, int(agreement.version), digest(value), canonical(value).decode(), timestamp(now)
@@ -78,12 +80,21 @@ class Registry:
             anchor = agreement.privacy.budget.from_.isoformat()
             tx.agreements.add_agreement(AgreementRow(agreement.id, anchor, 0, None))
         for name in agreement.pins:
-            if name in self.artefacts:
-                made = self.artefacts[name]
+            if name in known:
+                made = known[name]
                 tx.agreements.add_artefact(made.digest, name, canonical(made.value).decode())
         tx.agreements.add_version(version)
         self._log(tx, caller, Kind.REGISTERED, version, now, {"caps": caps(agreement).as_json()})
         return version
+
+    def known(self, store: AgreementStore, agreement: Agreement) -> dict[str, Artefact]:
+        """Return the artefacts that an agreement may pin: those that ship, and those it names that were imported."""
+        found = dict(self.artefacts)
+        for name in (agreement.artefacts | set(agreement.pins)) - set(found):
+            made = imported(store, name, agreement.pins.get(name))
+            if made is not None:
+                found[name] = made
+        return found
 
     def _check_keys(self, store: AgreementStore, agreement: Agreement) -> None:
         for party in agreement.parties:
@@ -93,8 +104,8 @@ class Registry:
                     code="key_not_pinned",
                 )
 
-    def _check_fit(self, agreement: Agreement) -> None:
-        found = findings(agreement, Library(self.artefacts))
+    def _check_fit(self, agreement: Agreement, known: Mapping[str, Artefact]) -> None:
+        found = findings(agreement, Library(known))
         if found:
             raise Malformed("the agreement does not fit the artefacts it pins", code="incoherent", findings=found)
 

@@ -15,6 +15,7 @@ from schemas import strict_json
 from schemas.errors import DocumentError
 from schemas.request import AggregateRequest, parse
 from schemas.told import told
+from service.aggregates.approvals import Waiting
 from service.aggregates.asking import Pending, Ready
 from service.api import bodies, logged, problems, tables
 from service.api.broker import Broker, of
@@ -82,7 +83,10 @@ async def preview(agreement: str, request: Request) -> JSONResponse:
     "/aggregates",
     summary="Ask",
     openapi_extra=_BODY | _KEY,
-    responses={200: {"content": {tables.CSV: {}, tables.ARROW: {}}}},
+    responses={
+        200: {"content": {tables.CSV: {}, tables.ARROW: {}}},
+        202: {"description": "A grant wants approval first: nothing was charged; ask again with the same key"},
+    },
 )
 async def ask(agreement: str, request: Request) -> Response:
     """Ask a question: a signed release, as JSON, CSV or Arrow by ``Accept``; appears on the tick."""
@@ -91,7 +95,7 @@ async def ask(agreement: str, request: Request) -> Response:
     sent = await _body(request, broker)
     accept = tables.accepted(request.headers.get("accept"))
 
-    def prepare() -> Ready | Pending:
+    def prepare() -> Ready | Pending | Waiting:
         caller = broker.caller(request)
         if accept is None:
             with logged.refusals(broker, caller, "ask", agreement):
@@ -105,6 +109,8 @@ async def ask(agreement: str, request: Request) -> Response:
         return broker.asking.prepare(caller, agreement, key, asked)
 
     made = await run_in_threadpool(prepare)
+    if isinstance(made, Waiting):
+        return JSONResponse(made.as_json(), 202)
     answered = accept or tables.JSON
     if isinstance(made, Ready):
         return tables.response(made.text, answered)

@@ -13,7 +13,18 @@ from prometheus_client import Counter
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import aggregates, agreements, audit, extracts, health, problems, sign_in, simulate, versions
+from service.api import (
+    aggregates,
+    agreements,
+    approvals,
+    audit,
+    extracts,
+    health,
+    problems,
+    sign_in,
+    simulate,
+    versions,
+)
 from service.api.broker import Broker
 from service.errors import ConcordatError
 
@@ -43,7 +54,7 @@ def create(broker: Broker | None, version: str) -> FastAPI:
     )
     app.state.broker = broker
     problems.install(app)
-    for part in (aggregates, audit, extracts, agreements, versions, simulate, sign_in, health):
+    for part in (aggregates, approvals, audit, extracts, agreements, versions, simulate, sign_in, health):
         app.include_router(part.router)
     if broker is not None:
         counter = Counter(

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from fastapi import Request
 from prometheus_client import CollectorRegistry
 
+from service.aggregates.approvals import Approvals
 from service.aggregates.asking import Asking
 from service.aggregates.reading import Reading
 from service.aggregates.simulating import Simulating
@@ -73,6 +74,7 @@ class Broker:
     intake: Intake
     compaction: Compaction
     asking: Asking
+    approvals: Approvals
     reading: Reading
     simulating: Simulating
     log: Log

@@ -13,6 +13,8 @@ from schemas.table_schema import AS_IS, Column, TableSchema
 from service.errors import Malformed
 from service.policy.plan import CodeFilter, DateFilter, Filter, FlagFilter, NumberFilter
 
+UNKNOWN = "unknown"
+"""The code of rows that do not know; every list has it, and codes outside a bound list count as it."""
 Refuse = Callable[[bool, str, str], None]
 """Takes (is it a gap?, clause below the grant, words) and raises or records a failure."""
 
@@ -132,7 +134,15 @@ def intersect(filters: Sequence[Filter], schema: TableSchema) -> tuple[Filter, .
     for item in filters:
         held = merged.get(item.field)
         merged[item.field] = item if held is None else _both(held, item)
-    return tuple(merged[column.name] for column in schema.fields if column.name in merged)
+    return tuple(_with_others(merged[column.name], column) for column in schema.fields if column.name in merged)
+
+
+def _with_others(item: Filter, column: Column) -> Filter:
+    """Where ``unknown`` is kept, keep the codes outside a bound list with it."""
+    if not isinstance(item, CodeFilter) or not column.takes_others or UNKNOWN not in item.codes:
+        return item
+    kept = frozenset(item.codes)
+    return CodeFilter(item.field, item.codes, tuple(code for code in stored_codes(column) if code not in kept))
 
 
 def _both(one: Filter, other: Filter) -> Filter:

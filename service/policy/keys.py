@@ -8,7 +8,7 @@ from schemas.artefacts import Library
 from schemas.calendar import starts
 from schemas.table_schema import AS_IS, Column
 from service.errors import Malformed
-from service.policy.filters import stored_codes
+from service.policy.filters import UNKNOWN, stored_codes
 from service.policy.plan import (
     CodeFilter,
     CodeKeys,
@@ -55,13 +55,17 @@ def _dates(column: Column, level: str, own: Filter | None) -> DateKeys:
 
 
 def _codes(column: Column, level: str, own: Filter | None, library: Library) -> CodeKeys:
-    kept = [code for code in stored_codes(column) if not isinstance(own, CodeFilter) or code in own.codes]
+    allowed = frozenset(own.codes) if isinstance(own, CodeFilter) else None
+    kept = [code for code in stored_codes(column) if allowed is None or code in allowed]
+    takes_others = column.takes_others and UNKNOWN in kept
     if level == AS_IS:
-        return CodeKeys(column.name, level, tuple(kept), tuple((code, code) for code in kept))
+        others = UNKNOWN if takes_others else None
+        return CodeKeys(column.name, level, tuple(kept), tuple((code, code) for code in kept), others)
     hierarchy = library.hierarchy(column.levels[level])
-    mapping = tuple((code, hierarchy.map.get(code, "unknown")) for code in kept)
+    mapping = library.coarser(column.levels[level], kept)
     reached = {key for _, key in mapping}
-    return CodeKeys(column.name, level, tuple(key for key in hierarchy.keys if key in reached), mapping)
+    others = hierarchy.map.get(UNKNOWN, UNKNOWN) if takes_others else None
+    return CodeKeys(column.name, level, tuple(key for key in hierarchy.keys if key in reached), mapping, others)
 
 
 def _numbers(column: Column, level: str, own: Filter | None, library: Library) -> NumberKeys:

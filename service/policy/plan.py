@@ -17,10 +17,15 @@ from schemas.canonical import digest
 
 @dataclass(frozen=True, slots=True)
 class CodeFilter:
-    """Keep rows whose code is one of ``codes`` (stored codes, after any hierarchy was resolved), sorted."""
+    """Keep rows whose code is one of ``codes`` (stored codes, after any hierarchy was resolved), sorted.
+
+    In a column that may hold codes outside its list, and where ``unknown`` is kept, ``but`` names the listed codes
+    that are not: everything else is kept, whatever it is.
+    """
 
     field: str
     codes: tuple[str, ...]
+    but: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +73,15 @@ class DateKeys:
 class CodeKeys:
     """Group a code column; ``mapping`` gives the key of each stored code, ``keys`` the public key set in order.
 
-    Rows whose code maps to no key in ``keys`` fall out.
+    Rows whose code maps to no key in ``keys`` fall out. ``others`` is the key of codes that ``mapping`` does not
+    name, in a column that may hold them: that of ``unknown``. None where they fall out too.
     """
 
     field: str
     level: str
     keys: tuple[str, ...]
     mapping: tuple[tuple[str, str], ...]
+    others: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +200,14 @@ def _unordered(parts: Iterable[Any]) -> list[dict[str, Any]]:
 def _plain(part: Any) -> dict[str, Any]:
     made: dict[str, Any] = {"type": type(part).__name__}
     for name in part.__dataclass_fields__:
-        made[name] = _plain_value(getattr(part, name))
+        value = getattr(part, name)
+        if value is not None or name not in _ONLY_WHERE_SAID:
+            made[name] = _plain_value(value)
     return made
+
+
+_ONLY_WHERE_SAID = ("but", "others")
+"""Parts that came later: a plan without them is named as it was before, so that its stored releases are found."""
 
 
 def _plain_value(value: Any) -> Any:

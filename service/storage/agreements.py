@@ -262,6 +262,16 @@ class AgreementStore:
         body: str | None = self._connection.execute(query).scalar()
         return body
 
+    def artefacts_named(self, name: str) -> list[tuple[str, str]]:
+        """Return digest and canonical JSON of each artefact kept under a name."""
+        query = select(_ARTEFACT.c.digest, _ARTEFACT.c.body).where(_ARTEFACT.c.name == name)
+        return [(row[0], row[1]) for row in self._connection.execute(query.order_by(_ARTEFACT.c.digest))]
+
+    def artefact_names(self) -> list[str]:
+        """Return the names of all artefacts kept, in order."""
+        query = select(_ARTEFACT.c.name).distinct().order_by(_ARTEFACT.c.name)
+        return [row[0] for row in self._connection.execute(query)]
+
     def add_artefact(self, digest: str, name: str, body: str) -> None:
         """Keep an artefact's canonical JSON; the same digest again changes nothing."""
         if self.artefact(digest) is None:

@@ -30,6 +30,13 @@ _BEST = (
 )
 _SCOPE = ("party", "client", "route", "agreement", "key")
 _BOUND = select(_BINDING.c.digest, _BINDING.c.subject).where(*(_BINDING.c[name] == bindparam(name) for name in _SCOPE))
+_BIND = text(
+    "INSERT INTO idempotency (party, client, route, agreement, key, digest, subject, at) "
+    "VALUES (:party, :client, :route, :agreement, :key, :digest, :subject, :at) "
+    "ON CONFLICT (party, client, route, agreement, key) DO UPDATE SET subject = excluded.subject, at = excluded.at "
+    "WHERE idempotency.subject LIKE 'approval-%' AND idempotency.digest = excluded.digest"
+)
+"""A key that waited for an approval is bound anew; any other binding stays."""
 _ADD_RELEASE = text(
     "INSERT INTO release (id, intent, agreement, party, dataset, identity, rho_nano, body, digest, log_index, "
     "released_at) VALUES (:id, :intent, :agreement, :party, :dataset, :identity, :rho_nano, :body, :digest, "
@@ -71,15 +78,15 @@ class AnswerStore:
         return Binding(*row) if row else None
 
     def bind(self, scope: tuple[str, str, str, str, str], binding: Binding, at: str) -> None:
-        """Bind an idempotency key."""
-        party, client, route, agreement, key = scope
-        self._connection.execute(
-            insert(_BINDING),
-            {
-                "party": party, "client": client, "route": route, "agreement": agreement, "key": key,
-                "digest": binding.digest, "subject": binding.subject, "at": at,
-            },
-        )  # fmt: skip
+        """Bind an idempotency key.
+
+        Raises:
+            RuntimeError: it is bound to an intent or a release, which no binding takes the place of.
+        """
+        values = dict(zip(_SCOPE, scope, strict=True))
+        values |= {"digest": binding.digest, "subject": binding.subject, "at": at}
+        if self._connection.execute(_BIND, values).rowcount != 1:
+            raise RuntimeError("the idempotency key is bound already")
 
     def add_intent(self, row: IntentRow) -> None:
         """Add an intent."""

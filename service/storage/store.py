@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from service.storage.agreements import AgreementStore
 from service.storage.answers import AnswerStore
+from service.storage.approvals import ApprovalStore
 from service.storage.clients import ClientStore
 from service.storage.database import Database
 from service.storage.extracts import ExtractStore
@@ -23,6 +24,7 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self.agreements = AgreementStore(connection)
         self.answers = AnswerStore(connection)
+        self.approvals = ApprovalStore(connection)
         self.clients = ClientStore(connection)
         self.extracts = ExtractStore(connection)
         self.ledger = LedgerStore(connection)

@@ -332,6 +332,45 @@ class Release(SQLModel, table=True):
     __table_args__ = (Index("release_identity", "agreement", "identity"),)
 
 
+# --- approvals
+
+
+class Approval(SQLModel, table=True):
+    """A question that waits for stewards; ``needs`` and ``shown`` are JSON."""
+
+    id: str = Field(primary_key=True)
+    agreement: str
+    version: int
+    digest: str
+    party: str
+    client: str
+    purpose: str
+    dataset: str
+    identity: str
+    rho_nano: int = Field(sa_type=BigInteger)
+    needs: str
+    shown: str
+    log_index: int = Field(sa_type=BigInteger)
+    requested_at: str
+    expires_at: str
+    __table_args__ = (
+        Index("approval_question", "digest", "party", "purpose", "identity"),
+        Index("approval_agreement", "agreement", "party"),
+    )
+
+
+class ApprovalVerdict(SQLModel, table=True):
+    """What one party's steward said of an approval: ``approve`` or ``refuse``, once."""
+
+    __tablename__ = "approval_verdict"
+    approval: str = Field(primary_key=True, foreign_key="approval.id")
+    party: str = Field(primary_key=True)
+    client: str
+    verdict: str
+    log_index: int = Field(sa_type=BigInteger)
+    at: str
+
+
 # --- log
 
 

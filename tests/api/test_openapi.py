@@ -41,6 +41,8 @@ def test_every_call_of_the_design_is_described():
         f"{agreement}/datasets/{{dataset}}/extracts/{{extract}}": ["get", "delete"],
         f"{agreement}/aggregates": ["post"],
         f"{agreement}/aggregates/preview": ["post"],
+        f"{agreement}/approvals": ["get"],
+        f"{agreement}/approvals/{{approval}}": ["get", "post"],
         f"{agreement}/releases": ["get"],
         f"{agreement}/releases/{{release}}": ["get"],
         f"{agreement}/budget": ["get"],

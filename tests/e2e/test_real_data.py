@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from connectors.sources.hospital_ae import convert_attendances
 from connectors.sources.police_street import convert_street, councils_by_lsoa
 from schemas import agreement as documents
 from schemas import strict_yaml
+from schemas.canonical import canonical
+from service import importing
+from service.importing import Lookup
 from tests.support.server import schema, serve_here
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -143,3 +147,61 @@ def test_the_de_identified_twin_is_accepted_under_its_schema(tmp_path):
     assert asked.status_code == 200, asked.text
     total = sum(row["measures"]["count"]["unrounded"] for row in asked.json()["rows"])
     assert abs(total - 9897) < 1000
+
+
+VINTAGES = {
+    "2021": ("lsoa21-ward25-lad.csv.gz", "lsoa21cd"),
+    "2011": ("lsoa11-lsoa21-imd2019-population2015.csv.gz", "lsoa11cd"),
+}
+
+
+@needs_data
+@pytest.mark.parametrize("vintage", VINTAGES)
+def test_street_crime_is_asked_by_council_and_ward_through_imported_areas_of_either_vintage(tmp_path, vintage):
+    file, column = VINTAGES[vintage]
+    councils = ("E06000022", "E06000023", "E06000024", "E06000025", "E06000066")
+    coarser = {"council": "ladcd"} | ({"ward": "wd25cd"} if vintage == "2021" else {})
+    folder = tmp_path / "artefacts"
+    folder.mkdir()
+
+    def lookup(name: str) -> Lookup:
+        return Lookup(DATA / "geography" / file, name, name, "as published", {"ladcd": councils})
+
+    made = {"areas": importing.codelist(lookup("areas"), column, column.replace("cd", "nm"))}
+    made |= {name: importing.hierarchy(lookup(name), column, to, None) for name, to in coarser.items()}
+    for name, item in made.items():
+        (folder / f"{name}.json").write_bytes(canonical(item.value))
+
+    def bind(value: dict[str, Any]) -> None:
+        value["datasets"]["street-crime"] |= {
+            "codes": {"lsoa": "areas"}, "levels": {"lsoa": {name: name for name in coarser}},
+        }  # fmt: skip
+        grant = next(grant for grant in value["grants"] if grant["dataset"] == "street-crime")
+        grant["group_by"]["lsoa"] = list(coarser)
+
+    target = tmp_path / "month.csv"
+    source = DATA / "police-street" / f"{MONTHS[0]}-avon-and-somerset-street.csv.gz"
+    convert_street(source, target, schema=schema("street-crime/v1"), lookup={})
+    lines = [line.split(",") for line in target.read_text().splitlines()]
+    place = lines[0].index("lsoa")
+    with serve_here(tmp_path, agreement_file(tmp_path, bind), imports=folder) as served:
+        params = {"from": f"{MONTHS[0]}-01", "to": f"{MONTHS[0]}-28"}
+        assert served.push("as-police", "street-crime", target.read_bytes(), params=params).status_code == 201
+        for level, item in made.items():
+            if level == "areas":
+                continue
+            truth = Counter(item.value["map"].get(line[place], "unknown") for line in lines[1:])
+            assert truth["unknown"] > 0, "some rows lie in no area that is listed"
+            asked = {
+                "purpose": "needs-assessment", "dataset": "street-crime", "measures": [{"count": {}}],
+                "by": [{"field": "lsoa", "level": level}], "spend": {"share": "0.05"},
+            }  # fmt: skip
+            answer = served.ask(asked, level)
+            assert answer.status_code == 200, answer.text
+            release = answer.json()
+            found = {next(iter(row["keys"].values())): row["measures"]["count"]["unrounded"] for row in release["rows"]}
+            assert set(found) == {*item.value["map"].values()}
+            scale = release["guarantee"]["scale"]["count"]
+            for key, value in found.items():
+                assert abs(value - truth.get(key, 0)) < 8 * scale, key
+            assert sum(truth.values()) == len(lines) - 1

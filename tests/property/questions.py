@@ -32,13 +32,15 @@ days = st.sampled_from(
     [date(2025, 12, 31), date(2026, 1, 1), date(2026, 3, 31), date(2026, 4, 1), date(2026, 4, 30), date(2026, 5, 1)]
 )
 areas = st.sampled_from(["north", "south", "east", "unknown"])
+stored_areas = st.sampled_from(["north", "south", "east", "unknown", "abroad", "another abroad"])
+"""Two of them are in no list: an agreement may bind a list to a column that holds more."""
 ages = st.none() | st.sampled_from([0, 17, 18, 64, 65, 120])
 harms = st.none() | st.sampled_from([-1000, -101, -100, -1, 0, 7, 100, 101, 1000])
 unlinked = st.sampled_from([False, False, False, True])
 
 police_row = st.fixed_dictionaries(
     {
-        "person": people, "unlinked": unlinked, "occurred": days, "area": areas, "age": ages, "harm": harms,
+        "person": people, "unlinked": unlinked, "occurred": days, "area": stored_areas, "age": ages, "harm": harms,
         "knife": st.booleans(),
     }
 )  # fmt: skip
@@ -81,9 +83,8 @@ def code_keys(draw) -> CodeKeys:
     """Draw a level: some codes under some keys, some keys with no code."""
     keys = draw(st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, unique=True))
     codes = draw(st.lists(areas, unique=True))
-    return CodeKeys(
-        "area", "level", tuple(keys), tuple((code, draw(st.sampled_from(["a", "b", "c"]))) for code in codes)
-    )
+    mapping = tuple((code, draw(st.sampled_from(["a", "b", "c"]))) for code in codes)
+    return CodeKeys("area", "level", tuple(keys), mapping, draw(st.none() | st.sampled_from(["a", "b", "c"])))
 
 
 def number_keys(draw) -> NumberKeys:
@@ -102,7 +103,12 @@ def flag_keys(draw) -> FlagKeys:
 
 
 police_filter = st.one_of(
-    st.builds(CodeFilter, st.just("area"), st.lists(areas, unique=True).map(sorted).map(tuple)),
+    st.builds(
+        CodeFilter,
+        st.just("area"),
+        st.lists(areas, unique=True).map(sorted).map(tuple),
+        st.none() | st.lists(areas, unique=True).map(sorted).map(tuple),
+    ),
     st.builds(FlagFilter, st.just("knife"), st.booleans()),
     st.builds(DateFilter, st.just("occurred"), st.none() | days, st.none() | days),
     st.builds(

@@ -107,7 +107,7 @@ def _key(by: Keys, value: Any) -> date | str | None:
     if isinstance(by, DateKeys):
         found: Any = floor(value, by.level)
     elif isinstance(by, CodeKeys):
-        found = dict(by.mapping).get(value)
+        found = dict(by.mapping).get(value, by.others)
     elif isinstance(by, FlagKeys):
         found = str(value).lower()
     else:
@@ -119,7 +119,7 @@ def _key(by: Keys, value: Any) -> date | str | None:
 def _keeps(item: Filter, row: Row) -> bool:
     value = row[item.field]
     if isinstance(item, CodeFilter):
-        return value in item.codes
+        return value in item.codes if item.but is None else value not in item.but
     if isinstance(item, FlagFilter):
         return value is item.value
     if isinstance(item, DateFilter):

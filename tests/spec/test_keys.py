@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from service.policy.plan import CodeKeys, DateKeys, FlagKeys, NumberKeys
+from service.policy.plan import CodeFilter, CodeKeys, DateKeys, FlagKeys, NumberKeys
 from tests.spec.harness import AREAS, MONTHS, question, totals
 
 AGES = NumberKeys("age", "band", ("0-17", "18-24", "unknown"), (("0-17", 0, 17), ("18-24", 18, 24)))
@@ -157,3 +157,62 @@ def test_without_groupings_there_is_one_cell(engine, lake):
         bob    | unknown
     """
     assert totals(engine, lake, question("count"), {"police": table}) == {(): 2048}
+
+
+PLACES = CodeKeys(
+    "area", "as-is", ("north", "south", "unknown"),
+    (("north", "north"), ("south", "south"), ("unknown", "unknown")), "unknown",
+)  # fmt: skip
+"""A list that an agreement bound to a column that holds more."""
+
+ABROAD = """
+    person | area
+    ann    | north
+    bob    | elsewhere
+    cat    | unknown
+    dan    | nowhere
+"""
+
+
+def test_codes_outside_a_bound_list_count_as_unknown_and_make_no_key(engine, lake):
+    assert totals(engine, lake, question("count", PLACES), {"police": ABROAD}) == {
+        ("north",): 1024,
+        ("south",): 0,
+        ("unknown",): 3072,
+    }
+
+
+def test_codes_outside_a_bound_list_go_where_unknown_goes_at_a_coarser_level(engine, lake):
+    table = """
+        person | area
+        ann    | north
+        bob    | south
+        cat    | elsewhere
+        dan    | unknown
+    """
+    mapping = (("north", "upright"), ("south", "lost"), ("unknown", "lost"))
+    axis = CodeKeys("area", "axis", ("upright", "lost"), mapping, "lost")
+    assert totals(engine, lake, question("count", axis), {"police": table}) == {("upright",): 1024, ("lost",): 3072}
+    without = CodeKeys("area", "axis", ("upright",), mapping, "lost")
+    assert totals(engine, lake, question("count", without), {"police": table}) == {("upright",): 1024}
+
+
+def test_a_filter_that_keeps_unknown_keeps_codes_outside_a_bound_list_and_another_does_not(engine, lake):
+    unknown = question("count", filters=(CodeFilter("area", ("unknown",), ("north", "south")),))
+    listed = question("count", filters=(CodeFilter("area", ("north",)),))
+    everything = question("count", filters=(CodeFilter("area", ("north", "south", "unknown"), ()),))
+    assert totals(engine, lake, unknown, {"police": ABROAD}) == {(): 3072}
+    assert totals(engine, lake, listed, {"police": ABROAD}) == {(): 1024}
+    assert totals(engine, lake, everything, {"police": ABROAD}) == {(): 4096}
+
+
+def test_what_a_person_has_outside_a_bound_list_is_bounded_with_the_rest(engine, lake):
+    table = """
+        person | area
+        ann    | north
+        ann    | elsewhere
+        ann    | nowhere
+        ann    | unknown
+    """
+    found = totals(engine, lake, question("count", PLACES, per_person=2), {"police": table})
+    assert found == {("north",): 512, ("south",): 0, ("unknown",): 1536}

@@ -6,11 +6,13 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy
 
+from service.aggregates.ports import ApprovalRow, Binding, VerdictRow
 from service.agreements.standing import current, state
 from service.audit import merkle
 from service.audit.entry import Caller, Entry, Kind
@@ -22,6 +24,8 @@ from service.storage.tables import (
     AgreementCompletion,
     AgreementSignature,
     AgreementVersion,
+    Approval,
+    ApprovalVerdict,
     ArtefactBody,
     Charge,
     LogNode,
@@ -195,6 +199,71 @@ def test_what_is_append_only_is_neither_changed_nor_deleted(fresh, kind):
     ):
         with pytest.raises(sqlalchemy.exc.DBAPIError, match="append-only"), world.store.write() as tx:
             tx.log._connection.execute(statement)
+
+
+APPROVAL = ApprovalRow(
+    "approval-1", "a", 1, "d", "hub", "c", "p", "police", "i", 10, ("police", "health"), "{}", 0,
+    "2026-11-22T00:00:00.000Z", "2027-02-20T00:00:00.000Z",
+)  # fmt: skip
+VERDICT = VerdictRow("approval-1", "police", "c", "approve", 1, "2026-11-22T00:00:00.000Z")
+
+
+@both
+def test_approvals_are_found_while_they_last(fresh, kind):
+    world = fresh(kind)
+    with world.store.write() as tx:
+        tx.approvals.add(APPROVAL)
+        tx.approvals.add_verdict(VERDICT)
+    before, after = "2027-02-19T23:59:59.999Z", "2027-02-20T00:00:00.000Z"
+    with world.store.read() as tx:
+        assert tx.approvals.approval("approval-1") == APPROVAL
+        assert tx.approvals.approval("approval-2") is None
+        assert tx.approvals.verdicts("approval-1") == [VERDICT]
+        assert tx.approvals.own("a", "hub", 5) == [APPROVAL]
+        assert tx.approvals.live("a", "d", before) == [APPROVAL]
+        assert tx.approvals.live("a", "d", after) == tx.approvals.live("a", "e", before) == []
+        assert tx.approvals.of_question("d", "hub", "p", "i", before) == [APPROVAL]
+        for other in (("e", "hub", "p", "i"), ("d", "x", "p", "i"), ("d", "hub", "x", "i"), ("d", "hub", "p", "x")):
+            assert tx.approvals.of_question(*other, before) == []
+
+
+@both
+def test_approvals_and_verdicts_are_neither_changed_nor_deleted(fresh, kind):
+    world = fresh(kind)
+    with world.store.write() as tx:
+        tx.approvals.add(APPROVAL)
+        tx.approvals.add_verdict(VERDICT)
+    kept, said = table(Approval), table(ApprovalVerdict)
+    for statement in (
+        sqlalchemy.delete(said),
+        sqlalchemy.update(said).values(verdict="refuse"),
+        sqlalchemy.delete(kept),
+        sqlalchemy.update(kept).values(rho_nano=10**12),
+        sqlalchemy.update(kept).values(expires_at="2999-01-01T00:00:00.000Z"),
+    ):
+        with pytest.raises(sqlalchemy.exc.DBAPIError, match="append-only"), world.store.write() as tx:
+            tx.log._connection.execute(statement)
+    with pytest.raises(sqlalchemy.exc.DBAPIError), world.store.write() as tx:
+        tx.approvals.add_verdict(replace(VERDICT, verdict="refuse"))
+    with world.store.read() as tx:
+        assert tx.approvals.verdicts("approval-1") == [VERDICT]
+
+
+@both
+def test_a_key_that_waits_for_approval_is_bound_anew_and_no_other(fresh, kind):
+    world = fresh(kind)
+    scope = ("hub", "c", "aggregates", "a", "key")
+    with world.store.write() as tx:
+        for subject in ("approval-1", "approval-2", "intent-1"):
+            tx.answers.bind(scope, Binding("d", subject), "t")
+            assert tx.answers.binding(scope) == Binding("d", subject)
+    for binding in (Binding("d", "intent-2"), Binding("d", "approval-3"), Binding("e", "intent-1")):
+        with pytest.raises(RuntimeError, match="bound already"), world.store.write() as tx:
+            tx.answers.bind(scope, binding, "t")
+    with world.store.write() as tx:
+        tx.answers.bind((*scope[:4], "other"), Binding("d", "approval-1"), "t")
+        with pytest.raises(RuntimeError, match="bound already"):
+            tx.answers.bind((*scope[:4], "other"), Binding("e", "intent-2"), "t")
 
 
 @both

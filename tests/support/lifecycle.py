@@ -20,6 +20,7 @@ from schemas.confirmations import TERMINATION_TYPE, WITHDRAWAL_TYPE, termination
 from schemas.jws import sign
 from schemas.request import parse
 from service import dev
+from service.aggregates.approvals import Waiting
 from service.aggregates.asking import Pending, Ready
 from service.api.broker import Broker
 from service.app import build, no_fault
@@ -139,7 +140,7 @@ class Bench:
 
     def prepare(
         self, request: Any = None, key: str = "ask", party: str = "as-opcc", broker: Broker | None = None
-    ) -> Ready | Pending:
+    ) -> Ready | Pending | Waiting:
         question = parse(request or count_request(by=[{"field": "lad"}], where=[]))
         return (broker or self.broker).asking.prepare(self.caller(party, Role.ANALYST), AGREEMENT, key, question)
 

@@ -92,12 +92,15 @@ class Served:
 
 @contextmanager
 def serve_here(
-    folder: Path, agreement: Path = WORKED_EXAMPLE, tune: Callable[[Broker], Broker] = lambda broker: broker
+    folder: Path,
+    agreement: Path = WORKED_EXAMPLE,
+    tune: Callable[[Broker], Broker] = lambda broker: broker,
+    imports: Path | None = None,
 ) -> Iterator[Served]:
     """Serve a development broker from a thread of this process."""
     listening = listen("127.0.0.1", 0)
     base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    made = dev.prepare(agreement, folder / "state", base_url, datetime.now(UTC))
+    made = dev.prepare(agreement, folder / "state", base_url, datetime.now(UTC), imports=imports)
     broker = tune(made.broker)
     server = uvicorn.Server(uvicorn.Config(web.create(broker, VERSION), log_level="critical", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

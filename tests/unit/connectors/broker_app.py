@@ -147,9 +147,27 @@ def app(broker: BrokerDouble) -> FastAPI:  # noqa: C901, PLR0915 - one small fun
             }  # fmt: skip
             return problem(403, "not_granted", "no grant covers this", decision=decision)
         key = request.headers["idempotency-key"]
+        if broker.waiting["standing"] == "waiting":
+            return JSONResponse(broker.changed("waiting", broker.waiting), 202)
         if key not in broker.answers:
             broker.answers[key] = broker.release(body)
         return broker.changed("release", broker.answers[key])
+
+    @made.get("/v1/agreements/avon/approvals")
+    def approvals() -> Any:
+        return {"approvals": [broker.approval()]}
+
+    @made.get("/v1/agreements/avon/approvals/approval-1")
+    def approval() -> Any:
+        return broker.approval()
+
+    @made.post("/v1/agreements/avon/approvals/approval-1")
+    async def decide(request: Request) -> Any:
+        said = await request.json()
+        if said["decision"] == "approve":
+            broker.waiting |= {"standing": "approved", "has": ["police"]}
+        decided = {"party": "police", "at": "2026-05-02T00:00:00.000Z", **said}
+        return broker.approval() | {"decisions": [decided], "you_may_decide": False}
 
     @made.get("/v1/agreements/avon/budget")
     def budget() -> Any:

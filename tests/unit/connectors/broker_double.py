@@ -72,6 +72,22 @@ class BrokerDouble:
     lag: int = 0
     """Entries at the log's end that the checkpoint covers only after as many more calls for it."""
 
+    waiting: dict[str, Any] = field(default_factory=lambda: {"standing": "approved", "has": []})
+    """The standing of the question ``approval-1``, which waits where a test says so."""
+
+    def approval(self) -> dict[str, Any]:
+        question = {
+            "dataset": "police-violence", "measures": ["count"], "by": [{"field": "lad", "level": "as-is"}],
+            "filters": [{"field": "lad", "codes": ["E06000022"]}], "linked": [],
+        }  # fmt: skip
+        return {
+            "approval": "approval-1", "standing": self.waiting["standing"], "needs": ["police"],
+            "has": self.waiting["has"], "party": "opcc", "client": CLIENT, "purpose": "needs-assessment",
+            "reason": "the summer profile", "question": question, "cost": {"share": "0.02", "rho": "0.001"},
+            "measures": [{"name": "count", "words": "about +-10 on each cell"}], "decisions": [],
+            "expires": "2026-07-30T00:00:00.000Z", "you_may_decide": True,
+        }  # fmt: skip
+
     def called(self, ending: str) -> list[Seen]:
         return [seen for seen in self.seen if seen.path.endswith(ending)]
 

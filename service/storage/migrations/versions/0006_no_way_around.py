@@ -10,7 +10,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -23,7 +23,8 @@ _UNIQUE = {
 """Columns whose value stays with its row; primary keys of append-only tables have such a trigger already."""
 _NEVER_EMPTIED = (
     "log_node", "log_checkpoint", "log_content", "charge", "charge_source", "release", "agreement",
-    "agreement_version", "agreement_signature", "agreement_completion", "artefact", "account",
+    "agreement_version", "agreement_signature", "agreement_completion", "artefact", "account", "signature_receipt",
+    "party_withdrawal", "termination", "purge", "purge_receipt", "approval", "approval_verdict",
 )  # fmt: skip
 _MOVED = (
     "NEW.id <> OLD.id OR NEW.period_floor < OLD.period_floor OR (NEW.anchor <> OLD.anchor "
