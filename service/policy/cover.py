@@ -117,10 +117,10 @@ def kept_filters(
                 continue
         if item is not None:
             made.append(item)
-    _check_levels(where, grant, failures)
     if failures.reasons:
         return ()
     kept = filters.intersect(made, schema)
+    _check_levels(where, grant, failures)
     combine.check_filters(where, kept, grant, failures)
     return kept
 

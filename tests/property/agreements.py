@@ -177,8 +177,8 @@ def condition(draw: st.DrawFn, name: str, levels: tuple[str, ...]) -> dict[str, 
     """Draw one condition that makes sense of a column, at one of some levels."""
     made: dict[str, Any] = {"field": name}
     if name == "day":
-        first, last = draw(st.sampled_from(_RANGES))
-        return made | {side: day for side, day in (("from", first), ("to", last)) if day is not None}
+        ends = zip(("from", "to"), draw(st.sampled_from(_RANGES)), strict=True)
+        return made | {side: day for side, day in ends if day is not None}
     if name == "knife":
         return made | {"is": draw(st.booleans())}
     level = draw(st.sampled_from(levels))
@@ -231,7 +231,9 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], str, tuple[s
     linked = []
     if link is not None or draw(rarely):
         other = link or draw(st.sampled_from(["crimes", "visits", "calls", "tax-returns"]))
-        held = next((item["filter_by"] for item in value["grants"] if item["dataset"] == other), {})
+        held: dict[str, list[str]] = next(
+            (item["filter_by"] for item in value["grants"] if item["dataset"] == other), {}
+        )
         linked.append({"dataset": other, "has": draw(st.booleans()), "where": _conditions(draw, held, 1)})
     asked |= {"by": by, "where": where, "linked": linked}
     if draw(rarely):

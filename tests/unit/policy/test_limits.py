@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas import agreement as documents
+from schemas.errors import DocumentError
 from service.errors import Malformed
 from service.policy.coherence import findings
 from service.policy.decide import decide
@@ -306,5 +307,5 @@ def test_a_purpose_that_is_a_part_of_itself_is_not_read_however_long_the_chain(d
     value = document | {"purposes": document["purposes"] | many}
     assert documents.parse(value).wider("p0")[-1] == "p3000"
     many["p3000"] = many["p3000"] | {"parent": "p7"}
-    with pytest.raises(documents.DocumentError, match="no part of itself"):
+    with pytest.raises(DocumentError, match="no part of itself"):
         documents.parse(document | {"purposes": document["purposes"] | many})

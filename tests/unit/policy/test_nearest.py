@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from schemas.request import parse
+from service.policy import nearest
 from service.policy.decide import decide
 from service.policy.decision import Nearest
 from service.policy.nearest import explained
+from service.policy.repair import Draft
 
 GRANT: dict[str, Any] = {
     "to": ["as-opcc"],
@@ -172,3 +174,17 @@ def test_an_allowed_decision_has_no_nearest_request(small, library, ask):
     shown = explained(decision, agreement, library, "as-opcc", question)
     assert shown is decision
     assert "nearest" not in shown.as_json()
+
+
+def test_a_proposal_that_is_not_allowed_is_never_shown(near, monkeypatch):
+    """Were mending wrong, deciding again is what keeps it from being told."""
+
+    def unmended(asked, candidate):
+        made = asked.request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return Draft({"by": [], "where": [], "linked": []} | made, ["nothing at all"])
+
+    monkeypatch.setattr(nearest, "repaired", unmended)
+    found = near(by=[{"field": "age"}])
+    assert said(found, "by") is None
+    assert found.changes == ("nothing at all", "ask for the total of what the grant covers")
+    assert near(measures=[{"persons": {}}]) is None
