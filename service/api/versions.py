@@ -40,7 +40,9 @@ def diff(
     with logged.read(broker, caller, "diff", agreement), broker.store.read() as tx:
         old = _version(broker, tx, caller, agreement, base)
         new = _version(broker, tx, caller, agreement, version)
-        changes = compare(document(old.document), document(new.document), kinds(broker.registry.artefacts))
+        before, after = document(old.document), document(new.document)
+        known = broker.registry.known(tx.agreements, before) | broker.registry.known(tx.agreements, after)
+        changes = compare(before, after, kinds(known))
     return {
         "agreement": agreement,
         "from": {"version": str(old.version), "digest": old.digest},

@@ -320,7 +320,7 @@ def test_a_grant_that_does_not_fit_its_artefacts_covers_nothing(data, case):
 def test_grants_are_never_united(case):
     value, asked, party, roles = case
     asked["linked"] = []
-    halves = [item | half for item in value["grants"][:1] for half in ({"group_by": {}}, {"filter_by": {}})]
+    halves: list[Any] = [item | half for item in value["grants"][:1] for half in ({"group_by": {}}, {"filter_by": {}})]
     value["grants"] = [*halves, *value["grants"][1:]]
     alone = [allowed(value | {"grants": [grant]}, asked, party, roles) for grant in value["grants"]]
     assert allowed(value, asked, party, roles) == any(alone)

@@ -155,6 +155,7 @@ class Bench:
         """Ask and complete a question; return the release."""
         asking = (broker or self.broker).asking
         made = self.prepare(request, key, party, broker)
+        assert not isinstance(made, Waiting)
         text = made.text if isinstance(made, Ready) else asking.complete(asking.compute(made.intent))
         release: dict[str, Any] = json.loads(text)
         return release
