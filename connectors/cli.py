@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from connectors.commands import agreement, ask, failures, log, look, output, prepare, push
+from connectors.commands import agreement, ask, failures, log, look, output, prepare, push, renderings
 
 GROUP = "concordat.commands"
-_OURS = (push, ask, look, log, agreement, prepare)
+_OURS = (push, ask, look, log, agreement, renderings, prepare)
 
 
 class Concordat(TyperGroup):

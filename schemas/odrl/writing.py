@@ -13,11 +13,14 @@ class Source:
 
     What nobody takes is the residue: what is written but says nothing (``null``, an empty list or object), and keys
     that are the parties' own.
+
+    Attributes:
+        there: Whether there is an object at all.
     """
 
     def __init__(self, value: Any) -> None:
         """Start with everything yet to be said; what is no object has nothing to say."""
-        self._there = isinstance(value, dict)
+        self.there = isinstance(value, dict)
         self._left: Json = dict(value) if isinstance(value, dict) else {}
         self._keys = len(self._left)
         self._children: dict[str, Source] = {}
@@ -47,26 +50,31 @@ class Source:
     def child(self, key: str) -> Source:
         """Return an inner object, empty where there is none; what is left of it is told with this one's."""
         made = self._children[key] = Source(self._left.get(key))
-        if made._there:
+        if made.there:
             del self._left[key]
         return made
 
     def finish(self, node: Mapping[str, Any]) -> Json:
         """Return a node with the residue and what was left out noted on it."""
-        residue, left_out = self._residue(), self._omitted()
+        residue, left_out = self.residue(), self.omitted()
         return {**node} | ({"asWritten": residue} if residue else {}) | ({"leftOut": left_out} if left_out else {})
 
-    def _residue(self) -> Json:
+    def says(self, residue: Json) -> bool:
+        """Whether something was said but for a residue, so that reading makes the object again."""
+        return len(residue) < self._keys
+
+    def residue(self) -> Json:
+        """Return what nobody took."""
         found = dict(self._left)
         for key, made in self._children.items():
-            inner = made._residue()
-            says_something = len(inner) < made._keys
-            if made._there and (inner or not says_something):
+            inner = made.residue()
+            if made.there and (inner or not made.says(inner)):
                 found[key] = inner
         return found
 
-    def _omitted(self) -> list[str]:
-        inner = [f"{key}/{name}" for key, made in self._children.items() for name in made._omitted()]
+    def omitted(self) -> list[str]:
+        """Return the keys left to their default, by path."""
+        inner = [f"{key}/{name}" for key, made in self._children.items() for name in made.omitted()]
         return [*self._left_out, *inner]
 
 

@@ -12,7 +12,7 @@ from prometheus_client import Counter
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import aggregates, agreements, audit, extracts, health, problems, sign_in
+from service.api import aggregates, agreements, audit, extracts, health, problems, renderings, sign_in
 from service.api.broker import Broker
 
 _THREADS = 64
@@ -40,7 +40,7 @@ def create(broker: Broker | None, version: str) -> FastAPI:
     )
     app.state.broker = broker
     problems.install(app)
-    for part in (aggregates, audit, extracts, agreements, sign_in, health):
+    for part in (aggregates, audit, extracts, agreements, renderings, sign_in, health):
         app.include_router(part.router)
     if broker is not None:
         counter = Counter(

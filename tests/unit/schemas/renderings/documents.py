@@ -75,47 +75,61 @@ def names_of(strategy_: st.SearchStrategy[str] | None = None) -> st.SearchStrate
     return st.lists(strategy_ or slug, min_size=2, max_size=3, unique=True)
 
 
+def parts(name: str) -> st.SearchStrategy[Any]:
+    return strategy(SCHEMA["$defs"][name])
+
+
 @st.composite
 def agreements(draw: st.DrawFn) -> Any:
     """Draw a document that reads as an agreement: what one clause says of another is made to fit."""
     parties, purposes, datasets = draw(names_of()), draw(names_of()), draw(names_of())
     value = draw(strategy(SCHEMA))
-    parts = {name: strategy(SCHEMA["$defs"][name]) for name in ("Party", "Purpose", "Dataset", "Grant", "PurposeLegal")}
     value["parties"] = [
-        draw(parts["Party"]) | {"id": party, "key": f"key-{index}".ljust(43, "_")}
+        draw(parts("Party")) | {"id": party, "key": f"key-{index}".ljust(43, "_")}
         for index, party in enumerate(parties)
     ]
-    value["purposes"] = {name: draw(parts["Purpose"]) for name in purposes}
-    for index, purpose in enumerate(value["purposes"].values()):
-        if purpose.get("parent") is not None:
-            purpose |= {"parent": purposes[index - 1]} if index else {"parent": None}
-        if draw(st.booleans()):
-            purpose["dpv"] = draw(
-                st.sampled_from(["dpv:PublicBenefit", "dpv:Purpose", "PublicBenefit", "dpv:Odd", None])
-            )
-        if purpose.get("legal_of"):
-            purpose["legal_of"] = {party: draw(parts["PurposeLegal"]) for party in parties[:2]}
-    value["datasets"] = {name: draw(parts["Dataset"]) | {"supplier": draw(one(parties))} for name in datasets}
-    for dataset in value["datasets"].values():
-        if dataset.get("purposes"):
-            dataset["purposes"] = draw(some(purposes))
-    value["grants"] = draw(st.lists(parts["Grant"], max_size=3))
-    for grant in value["grants"]:
-        grant |= {"to": draw(some(parties)), "for": draw(some(purposes)), "dataset": draw(one(datasets))}
-        for key, known in (("link", datasets), ("approval", parties)):
-            if grant.get(key):
-                grant[key] = draw(some(known))
-        if grant.get("rows") and draw(st.booleans()):
-            grant["rows"]["lad"] = draw(
-                st.sampled_from([["E06000023"], ["E06000023", "W06000015"], ["E06000023", "x"]])
-            )
+    value["purposes"] = {name: draw(purpose(index, purposes, parties)) for index, name in enumerate(purposes)}
+    value["datasets"] = {name: draw(dataset(purposes, parties)) for name in datasets}
+    value["grants"] = draw(st.lists(grant(parties, purposes, datasets), max_size=3))
     value["period"] |= {"start": "2026-04-01", "review_by": "2026-05-31", "end": "2028-03-31"}
     privacy = value["privacy"]
-    privacy["shares"] = {party: "0.25" for party in draw(some(parties))}
+    privacy["shares"] = dict.fromkeys(draw(some(parties)), "0.25")
     privacy["budget"] |= {"epsilon": "8", "delta_conversion": "5e-8", "delta_selection": "0"}
     privacy["lifetime"] |= {"epsilon": "24.0"}
     privacy["per_request"] |= {"share": "0.10"}
     return value
+
+
+@st.composite
+def purpose(draw: st.DrawFn, index: int, purposes: list[str], parties: list[str]) -> Any:
+    made = draw(parts("Purpose"))
+    if made.get("parent") is not None:
+        made["parent"] = purposes[index - 1] if index else None
+    if draw(st.booleans()):
+        made["dpv"] = draw(st.sampled_from(["dpv:PublicBenefit", "dpv:Purpose", "PublicBenefit", "dpv:Odd", None]))
+    if made.get("legal_of"):
+        made["legal_of"] = {party: draw(parts("PurposeLegal")) for party in parties[:2]}
+    return made
+
+
+@st.composite
+def dataset(draw: st.DrawFn, purposes: list[str], parties: list[str]) -> Any:
+    made = draw(parts("Dataset")) | {"supplier": draw(one(parties))}
+    if made.get("purposes"):
+        made["purposes"] = draw(some(purposes))
+    return made
+
+
+@st.composite
+def grant(draw: st.DrawFn, parties: list[str], purposes: list[str], datasets: list[str]) -> Any:
+    made = draw(parts("Grant")) | {"to": draw(some(parties)), "for": draw(some(purposes))}
+    made["dataset"] = draw(one(datasets))
+    for key, known in (("link", datasets), ("approval", parties)):
+        if made.get(key):
+            made[key] = draw(some(known))
+    if made.get("rows") and draw(st.booleans()):
+        made["rows"]["lad"] = draw(st.sampled_from([["E06000023"], ["E06000023", "W06000015"], ["E06000023", "x"]]))
+    return made
 
 
 def one(known: list[str]) -> st.SearchStrategy[str]:
