@@ -99,10 +99,12 @@ class Node:
     def members(self) -> list[str]:
         """Return the texts of a constraint's list, or the IRIs where it names things."""
         listed = self.node("rightOperand")
-        found = [item.get("@id") if isinstance(item, dict) else item for item in listed.items("@list")]
-        if not all(isinstance(item, str) for item in found):
+        items = listed.items("@list")
+        found = [item.get("@id") if isinstance(item, dict) else item for item in items]
+        texts = [item for item in found if isinstance(item, str)]
+        if len(texts) != len(items):
             raise other_shape(listed.at("@list"), "texts or names are expected")
-        return found
+        return texts
 
     def said(self, **terms: str) -> Json:
         """Return by document key the members that are there, each read from its term."""

@@ -104,12 +104,16 @@ def _section(key: str, value: Any, told: dict[str, Any]) -> Section:
 
 
 def _item(key: str, name: str | int, entry: Any, told: dict[str, Any]) -> Item:
-    titles = {
-        "parties": lambda: entry["name"],
-        "grants": lambda: f"Grant {name}: {entry['dataset']} for {words.listed(entry['to'])}",
-    }
-    title = words.visible(str(titles.get(key, lambda: name)()))
-    return Item(words.anchor((key, name)), title, tuple(_children(entry, _resolve(told, entry), (key, name), depth=0)))
+    title = str(name)
+    if key == "parties":
+        title = entry["name"]
+    elif key == "grants":
+        title = f"Grant {name}: {entry['dataset']} for {words.listed(entry['to'])}"
+    return Item(
+        words.anchor((key, name)),
+        words.visible(title),
+        tuple(_children(entry, _resolve(told, entry), (key, name), depth=0)),
+    )
 
 
 def _children(value: Any, kind: dict[str, Any], path: Path, *, depth: int, hints: bool = False) -> Iterator[Row]:

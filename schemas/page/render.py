@@ -71,6 +71,7 @@ def page(value: Any, *, signed: Sequence[Signed] | None = None, standing: str | 
         digest=digest(value),
         summary=summarise(agreement),
         sections=sections(value),
+        said=frozenset(value),
         signatories=_signatories(agreement, signed),
         standing=standing,
         style=_STYLE,

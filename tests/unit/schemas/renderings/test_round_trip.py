@@ -138,7 +138,7 @@ def test_a_profile_of_others_is_refused():
 
 def damaged(path: tuple[str | int, ...], new: Any) -> Any:
     policy = export(loaded())
-    inner = policy
+    inner: Any = policy
     for step in path[:-1]:
         inner = inner[step]
     inner[path[-1]] = new
