@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -45,7 +46,8 @@ def chromium(folder: Path, *words: str) -> str:
     """Run Chromium without a window, a network or a profile of anybody's; return what it prints."""
     assert CHROMIUM is not None
     command = (
-        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+        CHROMIUM, "--headless", "--disable-gpu", "--disable-background-networking",
+        *(("--no-sandbox",) if os.geteuid() == 0 else ()),  # its sandbox refuses root, as whom containers build
         f"--user-data-dir={folder / 'profile'}", *words,
     )  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -24,7 +24,8 @@ from tests.unit.schemas.renderings.documents import reads
 
 HOSTILE = (
     '"><script>document.title="pwned"</script><img src=x onerror="document.title=\'pwned\'">'
-    "</style></title></td></table><svg/onload=document.title='pwned'><a href='javascript:x'>{{7*7}}{% raw %}&amp;\u202e\x00"
+    "</style></title></td></table><svg/onload=document.title='pwned'><a href='javascript:x'>"
+    "{{7*7}}{% raw %}&amp;\u202e\x00"
 )
 ALLOWED = {
     "a", "body", "caption", "code", "dd", "div", "dl", "dt", "footer", "h1", "h2", "h3", "head", "header", "html",
