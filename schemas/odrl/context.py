@@ -25,7 +25,8 @@ _REFERENCES = (
 )  # fmt: skip
 _NODES = ("constraint", "duty", "obligation", "permission", "prohibition", "refinement", "rightOperand")
 _DPV_REFERENCES = (
-    "hasDataController", "hasDataProcessor", "hasJointDataControllers", "hasRecipient", "isApplicableFor",
+    "hasDataController", "hasDataProcessor", "hasJointDataControllers", "hasPersonalData", "hasRecipient",
+    "isApplicableFor",
 )  # fmt: skip
 _DPV = (
     "hasAssessment", "hasContact", "hasDataProtectionOfficer", "hasIdentifier", "hasJustification", "hasLegalBasis",
@@ -47,7 +48,6 @@ CONTEXT: dict[str, Any] = {
     **{name: f"odrl:{name}" for name in _NODES},
     **{name: _iri(f"dpv:{name}") for name in _DPV_REFERENCES},
     **{name: f"dpv:{name}" for name in _DPV},
-    "hasPersonalData": {"@id": "dpv:hasPersonalData", "@type": "@id", "@container": "@list"},
     **{name: f"concordat:{name}" for name in _PROFILE},
     **{name: _list(f"concordat:{name}") for name in _PROFILE_LISTS},
     "asWritten": _json("concordat:asWritten"),
