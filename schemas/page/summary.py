@@ -17,6 +17,7 @@ class Granted:
 
     anchor: str
     who: tuple[str, ...]
+    unit: str
     dataset: str
     supplier: str
     purposes: tuple[str, ...]
@@ -35,7 +36,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the agreement comes to."""
+    """What the agreement comes to; ``by_record`` names the datasets in which a record is protected, not a person."""
 
     suppliers: tuple[str, ...]
     recipients: tuple[str, ...]
@@ -47,6 +48,7 @@ class Summary:
     epsilon: str
     every: str
     lifetime: str
+    by_record: str
     shares: tuple[Share, ...]
     publish: str
 
@@ -75,6 +77,9 @@ def summarise(agreement: Agreement) -> Summary:
         epsilon=f"{privacy.budget.epsilon.normalize():f}",
         every=words.lasting(privacy.budget.every),
         lifetime=f"{privacy.lifetime.epsilon.normalize():f}",
+        by_record=words.listed(
+            name for name, dataset in agreement.datasets.items() if dataset.privacy_unit == "record"
+        ),
         shares=tuple(Share(name[party], _percent(share)) for party, share in privacy.shares.items()),
         publish=_PUBLISH[agreement.obligations.publish],
     )
@@ -84,6 +89,7 @@ def _granted(index: int, grant: Grant, agreement: Agreement, name: dict[str, str
     return Granted(
         anchor=words.anchor(("grants", index)),
         who=tuple(name[party] for party in grant.to),
+        unit="people in" if agreement.datasets[grant.dataset].privacy_unit == "person" else "single records of",
         dataset=grant.dataset,
         supplier=name[agreement.datasets[grant.dataset].supplier],
         purposes=grant.for_,

@@ -157,7 +157,10 @@ def test_the_summary_says_who_learns_what_about_whom_for_what_and_how_much():
     for said in (
         "Avon and Somerset Police",
         "Bristol City Council may spend 20%",
-        "Within 3 months all answers together tell of one person at most what ε = 8 allows, and over all time ε = 24",
+        "Within 3 months all answers together tell of one person at most what ε = 8 allows",
+        "and over all time ε = 24 (of one record, for street-crime)",
+        "people in ed-assaults , from Bristol Royal Infirmary emergency department",
+        "single records of street-crime",
         "From 1 April 2026 to 31 March 2028",
         "reviewed by 31 March 2027",
         "how many different people",
