@@ -25,11 +25,12 @@ from connectors.commands import (
     output,
     prepare,
     push,
+    renderings,
     versions,
 )
 
 GROUP = "concordat.commands"
-_OURS = (push, ask, approvals, look, log, check, agreement, ending, versions, prepare)
+_OURS = (push, ask, approvals, look, log, check, agreement, ending, versions, renderings, prepare)
 
 
 class Concordat(TyperGroup):

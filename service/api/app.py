@@ -21,6 +21,7 @@ from service.api import (
     extracts,
     health,
     problems,
+    renderings,
     sign_in,
     simulate,
     versions,
@@ -54,7 +55,7 @@ def create(broker: Broker | None, version: str) -> FastAPI:
     )
     app.state.broker = broker
     problems.install(app)
-    for part in (aggregates, approvals, audit, extracts, agreements, versions, simulate, sign_in, health):
+    for part in (aggregates, approvals, audit, extracts, agreements, versions, simulate, renderings, sign_in, health):
         app.include_router(part.router)
     if broker is not None:
         counter = Counter(

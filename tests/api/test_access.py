@@ -18,6 +18,7 @@ ROUTES = [
     ("POST", "/v1/agreements"),
     ("GET", "{agreement}"),
     ("GET", "{agreement}/versions/1"),
+    ("GET", "{agreement}/versions/1/page"),
     ("POST", "{agreement}/versions/1/signatures"),
     ("POST", "{agreement}/suspension"),
     ("POST", "{agreement}/termination"),

@@ -28,6 +28,7 @@ def test_every_call_of_the_design_is_described():
         "/v1/agreements": ["get", "post"],
         agreement: ["get"],
         f"{agreement}/versions/{{version}}": ["get"],
+        f"{agreement}/versions/{{version}}/page": ["get"],
         f"{agreement}/versions/{{version}}/signatures": ["post"],
         f"{agreement}/versions/{{version}}/diff": ["get"],
         f"{agreement}/versions/{{version}}/replay": ["post"],
