@@ -325,7 +325,7 @@ def test_grants_are_never_united(case, plain):
         asked |= {"dataset": first["dataset"], "purpose": first["for"][0], "measures": [{"count": {}}]}
         asked |= {"by": [{"field": "knife"}], "where": [{"field": "age", "level": "band", "in": ["child"]}]}
         party, roles = first["to"][0], tuple(first.get("roles", ("analyst",)))
-    halves = [item | half for item in value["grants"][:1] for half in ({"group_by": {}}, {"filter_by": {}})]
+    halves = [item | {part: {}} for item in value["grants"][:1] for part in ("group_by", "filter_by")]
     value["grants"] = [*halves, *value["grants"][1:]]
     alone = [allowed(value | {"grants": [grant]}, asked, party, roles) for grant in value["grants"]]
     assert allowed(value, asked, party, roles) == any(alone)
