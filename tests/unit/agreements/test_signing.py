@@ -26,10 +26,15 @@ def four_party_agreement(value, name):
     value["parties"] = [party for party in value["parties"] if party["id"] in PARTIES]
     value["datasets"] = {name: value["datasets"][name] for name in ("police-violence", "ed-assaults")}
     value["grants"] = [
-        grant | {"link": [name for name in grant.get("link", []) if name in value["datasets"]]}
+        grant
+        | {
+            "to": [party for party in grant["to"] if party in PARTIES],
+            "link": [name for name in grant.get("link", []) if name in value["datasets"]],
+        }
         for grant in value["grants"]
-        if grant["dataset"] in value["datasets"]
+        if grant["dataset"] in value["datasets"] and set(grant["to"]) & set(PARTIES)
     ]
+    value["privacy"]["shares"] = {party: "0.1" for party in value["privacy"]["shares"] if party in PARTIES}
 
 
 def signed(world, value, party):
