@@ -17,7 +17,7 @@ LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
 UV := build/uv/bin/uv
 
-.PHONY: help setup demo test lint bench openapi locks
+.PHONY: help setup demo test lint bench openapi generated locks
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -55,6 +55,13 @@ openapi: setup ## write openapi.yaml from the application
 	@mkdir -p build
 	$(BIN)/python -m service.openapi > build/openapi.yaml
 	mv build/openapi.yaml openapi.yaml
+
+generated: setup openapi ## write the pages and schemas that are made out of the code
+	$(BIN)/python -m schemas.export
+	@for page in schemas.reference:agreement-reference schemas.dataset_page:datasets schemas.law.page:check-rules \
+			service.walkthrough:walkthrough-agreement; do \
+		echo "docs/$${page##*:}.md"; \
+		$(BIN)/python -m "$${page%%:*}" > build/page.md && mv build/page.md "docs/$${page##*:}.md"; done
 
 # One lock serves every platform and Python; the header is left out because it would name this
 # machine's paths. UPGRADE=1 takes the newest versions, else only what must change changes.

@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     agreement = group(app, "agreement")
     agreement.command("digest")(digest)
+    agreement.command("register")(connected(register_version))
     agreement.command("sign")(sign)
     agreement.command("verify")(verify)
     agreement.command("submit")(connected(submit))
@@ -50,6 +51,19 @@ def digest(file: File, *, json: Json = False) -> None:
         found = checked.findings[0]
         raise CommandError(found.code, f"{file}: {found.detail}", MALFORMED)
     output.result({"digest": checked.digest}, render.plain(checked.digest), as_json=json)
+
+
+def register_version(connection: Connection, file: File, *, json: Json = False) -> None:
+    """Register a version with the broker, as a steward; it is in force once every party has signed it."""
+    kind = "application/json" if file.suffix.lower() == ".json" else "application/yaml"
+    with connection.open("steward") as client:
+        found = client.register(read_input(file), kind)
+    lines = (
+        f"registered: {found.get('id')} version {found.get('version')}",
+        f"digest: {found.get('digest')}",
+        f"yet to sign: {_names(found.get('unsigned'))}",
+    )
+    output.result(found, *map(render.plain, lines), as_json=json)
 
 
 def sign(
