@@ -58,7 +58,7 @@ openapi: setup ## write openapi.yaml from the application
 
 generated: setup openapi ## write the pages and schemas that are made out of the code
 	$(BIN)/python -m schemas.export
-	@for page in schemas.reference:agreement-reference schemas.dataset_page:datasets schemas.law.page:check-rules \
+	@for page in schemas.reference:agreement-reference schemas.dataset_page:datasets schemas.law.catalogue:check-rules \
 			service.walkthrough:walkthrough-agreement; do \
 		echo "docs/$${page##*:}.md"; \
 		$(BIN)/python -m "$${page%%:*}" > build/page.md && mv build/page.md "docs/$${page##*:}.md"; done

@@ -48,7 +48,7 @@ class Transcript:
 
     def show(self, language: str, text: str) -> None:
         """Show a file, or a part of one."""
-        self.lines += [f"```{language}", text.strip("\n"), "```", ""]
+        self.lines += [f"```{language}", masked(text.strip("\n")), "```", ""]
 
     def run(self, who: str, words: str, *, expect: int = 0, env: Mapping[str, str] | None = None) -> str:
         """Run ``concordat WORDS`` as somebody, and show the command and what it printed.
