@@ -70,6 +70,14 @@ def flips(export: Path, party: str | None, value: dict[str, Any] | None = None, 
     return [flip["n"] for flip in replay_file(export, proposed, party, earlier)["flips"]]
 
 
+def test_a_question_flips_where_its_roles_may_no_longer_ask(export: Path) -> None:
+    value = copy.deepcopy(VALUE) | {"version": "2"}
+    for grant in value["grants"]:
+        if grant["dataset"] == "police-violence":
+            grant["roles"] = ["steward"]
+    assert flips(export, None, value) == [0], "an analyst asked it"
+
+
 def test_a_party_sees_its_own_questions_and_those_of_the_datasets_it_supplies(export: Path) -> None:
     assert flips(export, None) == [1, 2]
     assert flips(export, "as-opcc") == [1]
