@@ -56,7 +56,7 @@ def test_a_signature_is_answered_with_a_receipt_that_verifies_and_is_shown_to_al
     assert answer.status_code == 201
     receipt = answer.json()
     assert (receipt["party"], receipt["version"]) == ("bristol", "2")
-    assert len(receipt["unsigned"]) == 7
+    assert len(receipt["unsigned"]) == 11
     sent = {"agreement": value["id"], "version": "2", "signature": jws, "digest": made["digest"]}
     keys = keys_of(served)
     check_signature_receipt(receipt, sent, keys)
