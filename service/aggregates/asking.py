@@ -220,10 +220,15 @@ class Asking:
             Conflict: the key was used with another body.
         """
         now = self.clock()
+        scope = (caller.party, caller.client, ROUTE, agreement_id, key)
         try:
+            with self.store.read() as tx:
+                case = self._case(tx, caller, agreement_id, request, now)
+                _binding(tx, case, scope)
+            _check_allowed(case)  # most refusals end here, and keep nobody waiting for the write lock
             with self.store.write() as tx:
                 case = self._case(tx, caller, agreement_id, request, now)
-                made = self._prepare(tx, case, (caller.party, caller.client, ROUTE, agreement_id, key))
+                made = self._prepare(tx, case, scope)
                 self.fault("before-charge-commit")
         except ConcordatError as error:
             self.refused(caller, agreement_id, error, request)
@@ -236,16 +241,8 @@ class Asking:
     def _prepare(
         self, tx: Transaction, case: _Case, scope: tuple[str, str, str, str, str]
     ) -> Ready | Pending | approvals.Waiting:
-        body_digest = digest(json.loads(case.request.model_dump_json(by_alias=True, exclude_unset=True)))
-        bound = tx.answers.binding(scope)
-        if bound is not None and bound.digest != body_digest:
-            raise Conflict(
-                "this Idempotency-Key was used with another request; take a new key",
-                code="idempotency_key_reused",
-            )
-        if not case.decision.allowed:
-            words = "; ".join(item.words for item in case.decision.reasons)
-            raise Forbidden(words, code=case.decision.code, decision=case.shown())
+        body_digest, bound = _binding(tx, case, scope)
+        _check_allowed(case)
         if case.decision.approvals:
             waiting = approvals.gate(tx, _asked(case), self.new_id, lambda result: self._log_waiting(tx, case, result))
             if waiting is not None:
@@ -581,6 +578,32 @@ def _asked(case: _Case) -> approvals.Asked:
     spend = resolve_spend(case.request.spend, case.caller.party, limits)
     question = ask_price(case.request, case.plan, spend, case.found.agreement)
     return approvals.Asked(case.caller, case.found, question, case.decision, limits, case.now)
+
+
+def _binding(tx: Transaction, case: _Case, scope: tuple[str, str, str, str, str]) -> tuple[str, Binding | None]:
+    """Return the request's digest and what its idempotency key is bound to.
+
+    Raises:
+        Conflict: it is bound to another request.
+    """
+    body_digest = digest(json.loads(case.request.model_dump_json(by_alias=True, exclude_unset=True)))
+    bound = tx.answers.binding(scope)
+    if bound is not None and bound.digest != body_digest:
+        raise Conflict(
+            "this Idempotency-Key was used with another request; take a new key", code="idempotency_key_reused"
+        )
+    return body_digest, bound
+
+
+def _check_allowed(case: _Case) -> None:
+    """Refuse what the decision refuses.
+
+    Raises:
+        Forbidden: with the decision and the nearest request that would be allowed.
+    """
+    if not case.decision.allowed:
+        words = "; ".join(item.words for item in case.decision.reasons)
+        raise Forbidden(words, code=case.decision.code, decision=case.shown())
 
 
 def _words(tx: Transaction, agreement: Agreement | None) -> frozenset[str]:
