@@ -40,7 +40,7 @@ from service.aggregates.intents import (
 )
 from service.aggregates.ports import Binding, IntentRow, Lake, ReleaseRow, Store, Transaction, VersionName
 from service.agreements.periods import current_period, period_start
-from service.agreements.standing import Current, document, halted, known_to, library, visible
+from service.agreements.standing import Current, document, halted, known_to, library, state, visible
 from service.audit.appends import Appends
 from service.audit.entry import (
     AgreementRef,
@@ -272,10 +272,12 @@ class Asking:
             held = tx.answers.release(subject)
             if held is None:
                 raise RuntimeError("an idempotency key is bound to an intent or a release")
+            _check_same(case, held)
             self._log(tx, Kind.REPEATED, case, result={"release": held.id, "digest": held.digest})
             return self._repeated(case, held, int(index))
         held = tx.answers.release_of(subject)
         if held is not None:
+            _check_same(case, held)
             self._log(tx, Kind.REPEATED, case, result={"release": held.id, "digest": held.digest})
             return Ready(held.body)
         intent = tx.answers.intent(subject)
@@ -437,8 +439,25 @@ class Asking:
 
     def _halted(self, tx: Transaction, intent: IntentRow) -> Forbidden | None:
         """Return why a charged question may not be answered now, as the agreement stands and by the clock."""
-        asked = (intent.version, intent.party, json.loads(intent.pinned))
-        return halted(tx.agreements, intent.agreement, self.clock().date(), self.broker, asked)
+        pinned = json.loads(intent.pinned)
+        asked = (intent.version, intent.party, pinned)
+        stopped = halted(tx.agreements, intent.agreement, self.clock().date(), self.broker, asked)
+        return stopped or self._amended(tx, intent, {name: version["name"] for name, version in pinned.items()})
+
+    def _amended(self, tx: Transaction, intent: IntentRow, names: dict[str, str]) -> Forbidden | None:
+        """Return the refusal of a charged question that the version in force by now would not answer alike."""
+        held = state(tx.agreements, intent.agreement, self.broker)
+        if held is None or held.decides is None or held.decides.version == intent.version:
+            return None
+        agreement = document(held.decides.document)
+        request, roles = stored_request(intent.request), intent.role.split()
+        try:
+            decision = decide(agreement, library(tx.agreements, agreement), intent.party, request, roles)
+        except Malformed:
+            return _other_answer()
+        if decision.plan is None or decision.approvals or not _is_same(decision.plan, names, intent.identity):
+            return _other_answer()
+        return None
 
     def _store(self, tx: Transaction, intent: IntentRow, release: SealedRelease) -> None:
         result = {"release": release.id, "intent": intent.id, "digest": release.digest}
@@ -604,6 +623,38 @@ def _check_allowed(case: _Case) -> None:
     if not case.decision.allowed:
         words = "; ".join(item.words for item in case.decision.reasons)
         raise Forbidden(words, code=case.decision.code, decision=case.shown())
+
+
+def _is_same(plan: EffectivePlan, names: dict[str, str], identity: str) -> bool:
+    """Whether a plan at these data versions is the question that an identity names."""
+    return set(datasets(plan)) <= set(names) and plan.identity(names) == identity
+
+
+def _check_same(case: _Case, held: ReleaseRow) -> None:
+    """Refuse to replay a stored answer to what the same words would not ask today.
+
+    Raises:
+        Forbidden: ``agreement_amended``.
+    """
+    if not _is_same(case.plan, json.loads(held.body)["data_versions"], held.identity):
+        raise _other_answer()
+
+
+def _other_answer() -> Forbidden:
+    words = (
+        "the agreement was amended since, and the version in force answers another question: ask anew with a new key"
+    )
+    return Forbidden(
+        words,
+        code="agreement_amended",
+        decision={
+            "outcome": "refused",
+            "code": "agreement_amended",
+            "clauses": ["version"],
+            "reasons": [{"clause": "version", "words": words}],
+            "weighed": [],
+        },
+    )
 
 
 def _words(tx: Transaction, agreement: Agreement | None) -> frozenset[str]:

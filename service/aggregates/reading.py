@@ -70,10 +70,10 @@ class Reading:
         return [shapes.summary(json.loads(row.body), row.released_at) for row in rows if row.log_index < size]
 
     def _check_standing(self, tx: Transaction, caller: Caller, agreement_id: str) -> None:
-        """Let a party read what was released to it, also after the agreement's period, unless it was stopped."""
+        """Let a party read what was released to it, also after the period, unless it was stopped or the party left."""
         if not seen_by(tx.agreements, agreement_id, self.broker, caller.party):
             raise NotFound("there is no such release of your party")
-        failure = stopped(tx.agreements, agreement_id)
+        failure = stopped(tx.agreements, agreement_id, self.broker, caller.party)
         if failure is not None:
             raise failure
 

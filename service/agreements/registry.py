@@ -27,7 +27,7 @@ from service.agreements.ports import (
     VersionRow,
 )
 from service.agreements.receipts import Signed
-from service.agreements.standing import State, document, required_signers, standing, state
+from service.agreements.standing import State, document, required_signers, standing, state, suspending
 from service.audit.entry import AgreementRef, Entry, Kind
 from service.audit.entry import Caller as EntryCaller
 from service.audit.entry import Decision as EntryDecision
@@ -37,6 +37,10 @@ from service.identity.caller import Caller, Role
 from service.policy.coherence import findings
 
 __all__ = ["TERMINATION_TYPE", "Registry", "enrol", "termination_payload", "timestamp"]
+
+
+_MAX_FIRST = 9_999
+"""So that whoever registers a first draft leaves numbers for those that come after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +117,12 @@ class Registry:
         """Check that the version may follow those that are there; drafts that nobody put into force bind nobody."""
         held = state(store, agreement.id, self.broker)
         if held is None:
-            return None  # the first version here may bear any number: it may have run elsewhere before
+            if int(agreement.version) > _MAX_FIRST:
+                raise Conflict(f"a first version's number is at most {_MAX_FIRST}", code="version_conflict")
+            return None  # it need not be 1: the agreement may have run elsewhere before
         row, versions, before = held.row, held.versions, held.decides
-        if document((before or versions[-1]).document).party(caller.party) is None:
+        known = (before,) if before is not None else versions
+        if all(document(item.document).party(caller.party) is None for item in known):
             raise Forbidden("only a party of the version before registers the next one", code="not_a_party")
         if int(agreement.version) != versions[-1].version + 1:
             raise Conflict(
@@ -245,7 +252,7 @@ class Registry:
             "in_force": stands.in_force and not superseded,
             "standing": "superseded" if superseded else stands.code,
             "registered": found.registered_at,
-            "suspended_by": list(stored.row.suspended_by),
+            "suspended_by": list(suspending(stored.row, document(found.document))),
             "withdrawn": list(stored.row.withdrawn),
             "signatures": [
                 {"party": s.party, "key": s.thumbprint, "signed": s.signed_at, "signature": s.jws}

@@ -205,13 +205,22 @@ def _artefact(body: str | None, name: str, pin: str) -> Artefact:
     return Artefact(name, value, pin)
 
 
+def suspending(row: AgreementRow, agreement: Agreement) -> tuple[str, ...]:
+    """Return who suspends a version: who has suspended the agreement, supplies under this version, and has not left.
+
+    A supplier that a later version leaves out, or that has withdrawn, holds nobody up: it can lift nothing any more.
+    """
+    suppliers = {dataset.supplier for dataset in agreement.datasets.values()} - set(row.withdrawn)
+    return tuple(party for party in row.suspended_by if party in suppliers)
+
+
 def standing(row: AgreementRow, agreement: Agreement, today: date, *, signed: bool) -> Standing:
     """Return whether a version is in force today, by its document and the agreement's state. Pure."""
     period = agreement.period
     checks = (
         (EVERYBODY in row.purges, "agreement_purged", "the agreement has ended, and its records were purged"),
         (row.terminated_at is not None, "agreement_terminated", "the agreement has ended"),
-        (bool(row.suspended_by), "agreement_suspended", "the agreement is suspended"),
+        (bool(suspending(row, agreement)), "agreement_suspended", "the agreement is suspended"),
         (not signed, "agreement_not_signed", "not every party has signed this version"),
         (today < period.start, "agreement_not_started", f"the agreement starts on {period.start}"),
         (today > period.end, "agreement_expired", f"the agreement ended on {period.end}"),
@@ -302,14 +311,15 @@ def known_to(store: AgreementStore, agreement_id: str, broker: str, party: str) 
     return held.decides if held.decides in seen else next(iter(reversed(seen)), None)
 
 
-def stopped(store: AgreementStore, agreement_id: str) -> Forbidden | None:
-    """Return the refusal of an agreement that was suspended or has ended since a question was charged."""
-    row = store.agreement(agreement_id)
-    if row is None or row.terminated_at is not None:
+def stopped(store: AgreementStore, agreement_id: str, broker: str, party: str) -> Forbidden | None:
+    """Return why a party may not read what was released to it: the agreement was stopped, or the party has left."""
+    held = state(store, agreement_id, broker)
+    if held is None or held.row.terminated_at is not None:
         return out_of_force(Standing("agreement_terminated", "the agreement has ended"))
-    if row.suspended_by:
+    agreement = document((held.decides or held.versions[-1]).document)
+    if suspending(held.row, agreement):
         return out_of_force(Standing("agreement_suspended", "the agreement is suspended"))
-    return None
+    return _withdrawn(held, agreement, party, ())
 
 
 def halted(
@@ -336,7 +346,12 @@ def halted(
         return error
     version, party, datasets = asked
     charged = next(row for row in held.versions if row.version == version)
-    refusal = withdrawn(document(charged.document), held.row.withdrawn, party, datasets)
+    return _withdrawn(held, document(charged.document), party, datasets)
+
+
+def _withdrawn(held: State, agreement: Agreement, party: str, datasets: Iterable[str]) -> Forbidden | None:
+    """Return the refusal where a party, or who supplies one of these datasets, has withdrawn."""
+    refusal = withdrawn(agreement, held.row.withdrawn, party, datasets)
     if refusal is None:
         return None
     return Forbidden(refusal.reasons[0].words, code=refusal.code, decision=refusal.as_json())
