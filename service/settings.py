@@ -35,7 +35,7 @@ class Settings:
     engine_memory: str = "1GB"
     engine_threads: int = 2
     engine_deadline: float = 60.0
-    push_memory_mb: int = 256
+    push_memory_mb: int = 208
     compact_files: int = 64
     max_push_bytes: int = 4 * 1024**3
     max_request_bytes: int = 1024 * 1024

@@ -51,9 +51,8 @@ def convert_attendances(source: Path, target: Path, *, schema: TableSchema) -> R
     def mapper(header: Sequence[str], report: Report) -> Callable[[int, list[str]], Sequence[str]]:
         identifying = [name for name in header if judge_header(name)]
         if identifying:
-            raise DocumentError(
-                "identifying_column", "the file has columns that identify patients", ", ".join(identifying)
-            )
+            named = ", ".join(identifying)
+            raise DocumentError("identifying_column", f"the file has columns that identify patients: {named}")
         cells = [
             _Cell(schema.column(name), where)
             for name, where in zip(HEADERS, places(header, HEADERS.values()), strict=True)

@@ -31,7 +31,7 @@ class Limits:
         block_bytes: Largest Parquet row group, unpacked, or Arrow record batch.
     """
 
-    memory_mb: int = 256
+    memory_mb: int = 208
     threads: int = 2
     rows: int = 50_000_000
     line_bytes: int = 1 << 20
