@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -42,12 +43,14 @@ from service.intake.spool import sweep
 from service.settings import Settings
 from service.storage.database import Database
 from service.storage.duckdb_engine import DuckDBEngine
+from service.storage.issuer import resolve
 from service.storage.keyfiles import make_folder, secret, signing_key
 from service.storage.lake import Lake
 from service.storage.store import Store
 
 RECEIPT_TYPE = "concordat-receipt+jws"
 VERSION = version("concordat")
+DEFAULT_ISSUER = "http://127.0.0.1:8000"
 
 
 def utc_now() -> datetime:
@@ -71,6 +74,7 @@ def build(
     fault: Callable[[str], None] = no_fault,
     known: Mapping[str, Artefact] | None = None,
     recover: bool = True,
+    fallback_issuer: str = DEFAULT_ISSUER,
 ) -> Broker:
     """Make a broker: its folders, keys, database at the newest version, and use cases; finish what a crash left.
 
@@ -80,11 +84,16 @@ def build(
         fault: Called at each step that a crash could follow.
         recover: Whether to finish what a crash left: what starts to serve does, what looks in beside it does not.
         known: The artefacts that agreements may pin; those that ship with Concordat by default.
+        fallback_issuer: What to be called where the settings name no issuer and none is pinned yet.
+
+    Raises:
+        Conflict: ``other_issuer``: the database is of a broker of another issuer.
     """
     for folder in (settings.state, settings.keys, settings.lake, settings.spool):
         make_folder(folder)
     database = Database(settings.database)
     database.migrate()
+    settings = replace(settings, issuer=resolve(database, settings.issuer, fallback_issuer, pin=recover))
     store = Store(database)
     release_key, token_key, log_key = (
         signing_key(settings.keys / f"{name}.pem") for name in ("release", "token", "log")
@@ -155,9 +164,9 @@ def build(
     )
 
 
-def create(settings: Settings) -> FastAPI:
-    """Make the app of a broker."""
-    return web.create(build(settings), VERSION)
+def create(settings: Settings, fallback_issuer: str = DEFAULT_ISSUER) -> FastAPI:
+    """Make the app of a broker, whose issuer is the fallback where none is given and none is pinned."""
+    return web.create(build(settings, fallback_issuer=fallback_issuer), VERSION)
 
 
 def log_origin(issuer: str) -> str:

@@ -36,7 +36,8 @@ DatabaseOption = Annotated[
 PartyOption = Annotated[str, typer.Option(help="The party it acts for.")]
 RolesOption = Annotated[list[Role], typer.Option("--role", help="May be given more than once.")]
 _DEFAULT_STATE = Path("concordat-state")
-_DEFAULT_ISSUER = "http://127.0.0.1:8000"
+_DEFAULT_ISSUER = ""
+"""The one that is pinned; before the broker first served, an address of this machine."""
 
 party_app = typer.Typer(no_args_is_help=True, help="Enrol parties: the operator's act, out of band.")
 client_app = typer.Typer(no_args_is_help=True, help="Machine clients of enrolled parties.")
@@ -78,13 +79,13 @@ def serve_command(
 
     settings = Settings(
         state=state.resolve(),
-        issuer=issuer or f"http://{host}:{port}",
+        issuer=issuer,
         database_url=database_url,
         answer_time_step=answer_time_step,
         compact_files=compact_files,
     )
-    app = create(settings)
-    serve(app, listen(host, port), lambda: typer.echo(f"Concordat serves {settings.issuer}", err=True))
+    app = create(settings, f"http://{host}:{port}")
+    serve(app, listen(host, port), lambda: typer.echo(f"Concordat serves {app.state.broker.settings.issuer}", err=True))
 
 
 def dev_command(
@@ -110,8 +111,8 @@ def dev_command(
     listening = listen(host, port)
     base_url = f"http://{host}:{listening.getsockname()[1]}"
     state = state.resolve()
-    (state / "clients.json").unlink(missing_ok=True)
     made = dev.prepare(agreement, state, base_url, datetime.now(UTC), imports=artefacts)
+    (state / "clients.json").unlink(missing_ok=True)
 
     def started() -> None:
         dev.write_clients(state, made.clients)

@@ -57,7 +57,7 @@ def rotate_key(settings: Settings, party: str, key: Path) -> tuple[str, str | No
     pinned = _signing_key(party, key)
     with broker.store.write() as tx:
         _check_no_clients(tx, pinned)
-        before = rotate(tx, pinned, settings.issuer, broker.clock())
+        before = rotate(tx, pinned, broker.settings.issuer, broker.clock())
     broker.close()
     return pinned.thumbprint, before.thumbprint if before is not None else None
 
@@ -71,7 +71,7 @@ def revoke_key(settings: Settings, party: str, key_thumbprint: str, reason: Reas
     """
     broker = open_broker(settings)
     with broker.store.write() as tx:
-        revoke(tx, party, key_thumbprint, reason, settings.issuer, broker.clock())
+        revoke(tx, party, key_thumbprint, reason, broker.settings.issuer, broker.clock())
     broker.close()
 
 

@@ -13,7 +13,8 @@ class Settings:
 
     Attributes:
         state: Folder of keys, the embedded database, records and spools; made with mode 0700.
-        issuer: The broker's URL as its clients see it; audience of assertions and tokens.
+        issuer: The broker's URL as its clients see it; audience of assertions and tokens. Empty: the one pinned when
+            the broker first served.
         database_url: SQLAlchemy URL; the embedded SQLite database in ``state`` where empty.
         answer_time_step: Seconds of the grid on which answers appear.
         engine_memory: DuckDB's memory limit.

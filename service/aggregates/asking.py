@@ -261,6 +261,13 @@ class Asking:
             index = self._log(tx, Kind.REPEATED, case, result={"release": held.id, "digest": held.digest})
             tx.answers.bind(scope, Binding(body_digest, f"{held.id}@{index}"), format_time(case.now))
             return self._repeated(case, held, index)
+        running = tx.answers.running(
+            case.found.digest, case.caller.party, case.caller.role, identity, _request_text(case.request)
+        )
+        if running is not None:  # asked twice at once: one charge, one release, for both
+            self._log(tx, Kind.REPEATED, case, result={"intent": running.id})
+            tx.answers.bind(scope, Binding(body_digest, running.id), format_time(case.now))
+            return Pending(running)
         intent = self._charge(tx, case, question, limits, versions, identity)
         tx.answers.bind(scope, Binding(body_digest, intent.id), format_time(case.now))
         return Pending(intent)
@@ -325,7 +332,7 @@ class Asking:
             role=caller.role,
             purpose=case.request.purpose,
             dataset=case.request.dataset,
-            request=case.request.model_dump_json(by_alias=True, exclude_unset=True),
+            request=_request_text(case.request),
             identity=identity,
             spend=spend_as_text(question.spend),
             rho_nano=question.price.rho_nano,
@@ -605,13 +612,18 @@ def _binding(tx: Transaction, case: _Case, scope: tuple[str, str, str, str, str]
     Raises:
         Conflict: it is bound to another request.
     """
-    body_digest = digest(json.loads(case.request.model_dump_json(by_alias=True, exclude_unset=True)))
+    body_digest = digest(json.loads(_request_text(case.request)))
     bound = tx.answers.binding(scope)
     if bound is not None and bound.digest != body_digest:
         raise Conflict(
             "this Idempotency-Key was used with another request; take a new key", code="idempotency_key_reused"
         )
     return body_digest, bound
+
+
+def _request_text(request: AggregateRequest) -> str:
+    """Return a request as JSON text, as an intent keeps it."""
+    return request.model_dump_json(by_alias=True, exclude_unset=True)
 
 
 def _check_allowed(case: _Case) -> None:

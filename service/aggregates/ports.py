@@ -132,6 +132,18 @@ class AnswerStore(Protocol):
         """Return an intent."""
         ...
 
+    def running(self, digest: str, party: str, role: str, identity: str, request: str) -> IntentRow | None:
+        """Return an open intent of a request word for word, at the same data versions, None where there is none.
+
+        Args:
+            digest: The agreement version's digest.
+            party: Who asked.
+            role: In which roles.
+            identity: The effective plan's digest at its data versions.
+            request: The request's JSON text, spend and reason included.
+        """
+        ...
+
     def open_intents(self) -> list[str]:
         """Return the ids of the intents that have neither a release nor failed for good."""
         ...

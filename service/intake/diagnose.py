@@ -71,6 +71,11 @@ def _rules(connection: duckdb.DuckDBPyConnection, batch: Batch, cell: Cell, prob
 def _stray(connection: duckdb.DuckDBPyConnection, batch: Batch, label: str, problems: Problems) -> None:
     found = connection.execute(f"SELECT DISTINCT {name(label)} FROM {batch.relation} LIMIT {MAX_SAMPLES}").fetchall()
     problems.sample(label, (text for (text,) in found))
+    held = connection.execute(
+        f"SELECT count(*), min({name(ROW)}, {FIRST_ROWS}) FROM {batch.relation} WHERE {name(label)} <> ''"
+    ).fetchone()
+    if held and held[0]:
+        problems.stray(label, held[0], held[1])
 
 
 def _remember(connection: duckdb.DuckDBPyConnection, batch: Batch, cells: dict[str, Cell], schema: TableSchema) -> None:

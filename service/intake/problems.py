@@ -48,6 +48,10 @@ RULES = {
 """Every rule with its explanation; ``identifier:<name>`` comes besides."""
 
 
+_OF_HEADERS = frozenset({"missing_column", "unknown_column", "duplicate_column"})
+"""Rules that a column breaks as a whole, which tell nothing of how many of its cells do."""
+
+
 class Identifiers(Protocol):
     """What can tell identifiers of persons; ``schemas.identifiers`` is one."""
 
@@ -79,6 +83,7 @@ class Problems:
         self._samples: dict[str, dict[str, None]] = {}
         self._headers: dict[str, str] = {}
         self._shown: dict[str, str] = {}
+        self._strays: dict[str, _Seen] = {}
 
     def __bool__(self) -> bool:
         """Tell whether anything is broken."""
@@ -99,6 +104,10 @@ class Problems:
             if cell:
                 kept[cell[:MAX_SAMPLE]] = None
 
+    def stray(self, column: str, count: int, rows: Iterable[int]) -> None:
+        """Note how many cells of a column that the schema does not know hold something, and in which first rows."""
+        self._strays.setdefault(column, _Seen()).add(count, rows)
+
     def header(self, place: str, name: str) -> None:
         """Keep a column's name to be judged; ``place`` is what may be told of it."""
         self._headers[place] = name
@@ -110,17 +119,17 @@ class Problems:
             if kinds and _PLAIN_WORDS.match(name):
                 self._shown[place] = name
             for kind in kinds:
-                self._identifier(kind, place, _Seen())
+                self._identifier(kind, place, self._strays.get(place, _Seen()))
         for column, cells in self._samples.items():
             for kind in identifiers.judge_column(cells):
                 broken = _Seen()
-                for (_, other), seen in tuple(self._seen.items()):
-                    if other == column:
+                for (rule, other), seen in tuple(self._seen.items()):
+                    if other == column and rule not in _OF_HEADERS and not rule.startswith("identifier:"):
                         broken.add(seen.count, seen.rows)
-                self._identifier(kind, column, broken)
+                self._identifier(kind, column, self._strays.get(column, broken))
 
     def _identifier(self, kind: str, column: str, broken: _Seen) -> None:
-        self._seen.setdefault((f"identifier:{kind}", column), _Seen()).add(max(broken.count, 1), broken.rows)
+        self._seen[f"identifier:{kind}", column] = _Seen(max(broken.count, 1), list(broken.rows))
 
     def findings(self) -> tuple[Finding, ...]:
         """Return the findings, identifiers first, then in the order in which they were met."""

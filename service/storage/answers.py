@@ -28,6 +28,15 @@ _BEST = (
     .order_by(_RELEASE.c.rho_nano.desc(), _RELEASE.c.log_index)
     .limit(1)
 )
+_RUNNING = (
+    select(_INTENT)
+    .where(
+        _INTENT.c.state == "open",
+        *(_INTENT.c[name] == bindparam(name) for name in ("digest", "party", "role", "identity", "request")),
+    )
+    .order_by(_INTENT.c.charged_index)
+    .limit(1)
+)
 _SCOPE = ("party", "client", "route", "agreement", "key")
 _BOUND = select(_BINDING.c.digest, _BINDING.c.subject).where(*(_BINDING.c[name] == bindparam(name) for name in _SCOPE))
 _BIND = text(
@@ -95,6 +104,12 @@ class AnswerStore:
     def intent(self, intent: str) -> IntentRow | None:
         """Return an intent."""
         row = self._connection.execute(select(_INTENT).where(_INTENT.c.id == intent)).mappings().first()
+        return IntentRow(**row) if row else None
+
+    def running(self, digest: str, party: str, role: str, identity: str, request: str) -> IntentRow | None:
+        """Return an open intent of a request word for word, at the same data versions."""
+        values = {"digest": digest, "party": party, "role": role, "identity": identity, "request": request}
+        row = self._connection.execute(_RUNNING, values).mappings().first()
         return IntentRow(**row) if row else None
 
     def open_intents(self) -> list[str]:

@@ -20,8 +20,9 @@ class UnsafeKeyFile(ConcordatError):
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and its parents, that its owner alone may enter."""
+    """Make a folder, and its parents, that its owner alone may enter; one that is there is closed to others too."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)
 
 
 def signing_key(path: Path) -> Ed25519PrivateKey:

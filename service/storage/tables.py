@@ -10,6 +10,17 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Index, LargeBinary, Table, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
+# --- the broker itself
+
+
+class BrokerName(SQLModel, table=True):
+    """One row: the issuer that this database's broker goes by, pinned when it first served."""
+
+    __tablename__ = "broker"
+    id: int = Field(primary_key=True)
+    issuer: str
+
+
 # --- parties and callers
 
 

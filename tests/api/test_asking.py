@@ -294,6 +294,18 @@ def test_40_concurrent_asks_against_a_budget_for_5_give_exactly_5_answers(tmp_pa
         assert Decimal(own["spent"]["rho"]) <= Decimal(own["cap"]["rho"])
 
 
+def test_a_question_asked_at_once_under_many_keys_gets_the_same_noise_and_pays_once(tmp_path, extracts):
+    with serve_here(tmp_path) as served:
+        served.push("as-police", "police-violence", extracts["police-violence"].read_bytes())
+        with ThreadPoolExecutor(20) as pool:
+            answers = list(pool.map(lambda number: served.ask(count_request(), f"key-{number}"), range(20)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({json.dumps(answer.json()["rows"], sort_keys=True) for answer in answers}) == 1
+        assert len(served.entries(kind="charged")) == len(served.entries(kind="released")) == 1
+        again = served.ask(count_request(), "key-7")
+        assert again.json()["rows"] == answers[0].json()["rows"]
+
+
 def test_40_concurrent_asks_with_one_key_are_one_question(tmp_path, extracts):
     with serve_here(tmp_path) as served:
         served.push("as-police", "police-violence", extracts["police-violence"].read_bytes())

@@ -264,6 +264,7 @@ def test_a_push_between_charge_and_completion_does_not_change_the_answer(tmp_pat
         receipt = served.push("as-police", "police-violence", half).json()
         request = small()
         name = served.clients["agreement"]["id"]
+        assert served.broker is not None
         pending = asking.prepare(ANALYST, name, served.broker.conceal("held"), parse(request))
         assert isinstance(pending, Pending)
         pinned = json.loads(pending.intent.pinned)["police-violence"]
