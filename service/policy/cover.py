@@ -188,6 +188,8 @@ def _groupings(
         level = level_of(item, schema)
         if level not in allowed:
             words = f"{item.field} may be grouped by {', '.join(allowed)}"
+            if item.level is None:
+                words += f"; no level means {level}, so say level: {' or '.join(allowed)}"
             failures.refuse(level not in column.all_levels, clause, words)
             continue
         if failures.reasons and not (level == AS_IS and item.field in grant.combine):

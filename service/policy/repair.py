@@ -243,8 +243,6 @@ def _linked(asked: Asked, several: Sequence[Linked], candidate: Candidate) -> Dr
             "where": _conditions(asked, link.where, schema, candidate.grant, {}, own),
         }
         mended = read(Linked, made)
-        if mended in held:
-            continue
         if _not_together(asked, [*held, mended], unlimited):
             draft.say(f"do not link with {name}" + (" a second time" if held else ""))
             continue
