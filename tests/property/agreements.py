@@ -268,7 +268,7 @@ def aimed_cases(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], str, t
         "purpose": grant["for"][0], "dataset": grant["dataset"], "measures": [{"count": {}}],
         "by": [], "where": [], "linked": [], "spend": {"share": "0.01"},
     }  # fmt: skip
-    aim = draw(st.sampled_from(["combine", "combine", "cross", "groups", "links", "links", "link", "columns"]))
+    aim = draw(st.sampled_from(["combine", "combine", "cross", "groups", "links", "links", "rest", "link", "columns"]))
     if aim == "combine":
         name = draw(st.sampled_from(["area", "small"]))
         level = draw(st.sampled_from(LEVELS[name]))
@@ -283,8 +283,8 @@ def aimed_cases(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], str, t
         grant |= {"group_by": CROSSED_ONLY, "filter_by": CROSSED_ONLY}
         asked["by"] = [{"field": name, "level": draw(st.sampled_from(CROSSED[name]))}]
         asked["where"] = [condition(draw, name, CROSSED[name])]
-    elif aim == "links" and grant["dataset"] != "calls":
-        asked["linked"] = _crossing_links(draw, value, grant)
+    elif aim in ("links", "rest") and grant["dataset"] != "calls":
+        asked["linked"] = _crossing_links(draw, value, grant, aim == "rest")
     elif aim == "link" and grant["dataset"] != "calls":
         other = "visits" if grant["dataset"] == "crimes" else "crimes"
         mirror = grant | {"dataset": other, "link": [grant["dataset"]], "approval": draw(subsets(PARTIES, 1))}
@@ -299,12 +299,15 @@ def aimed_cases(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], str, t
     return value, asked, draw(st.sampled_from(grant["to"])), tuple(grant.get("roles", ("analyst",)))
 
 
-def _crossing_links(draw: st.DrawFn, value: dict[str, Any], grant: dict[str, Any]) -> list[dict[str, Any]]:
-    """Add a linked dataset's grant with levels that cross or codes to combine; draw links on a column of it."""
+def _crossing_links(draw: st.DrawFn, value: dict[str, Any], grant: dict[str, Any], rest: bool) -> list[dict[str, Any]]:
+    """Add a linked dataset's grant with levels that cross or codes to combine; draw links on a column of it.
+
+    With ``rest`` codes have to be combined, and the links are any row, and none with some codes.
+    """
     other = "visits" if grant["dataset"] == "crimes" else "crimes"
     mirror = grant | {"dataset": other, "link": [grant["dataset"]]}
     grant["link"] = [other]
-    if draw(st.booleans()):
+    if rest or draw(st.booleans()):
         name, levels = "area", LEVELS["area"]
         mirror["combine"] = {name: draw(st.integers(2, 4))}
     else:
@@ -313,6 +316,9 @@ def _crossing_links(draw: st.DrawFn, value: dict[str, Any], grant: dict[str, Any
         mirror["filter_by"] = CROSSED_ONLY
     value["grants"].append(mirror)
     value["datasets"][other]["purposes"] = []
+    if rest:
+        without = {"dataset": other, "has": False, "where": [condition(draw, name, levels)]}
+        return [{"dataset": other, "has": True, "where": []}, without]
     return [
         {"dataset": other, "has": has, "where": [condition(draw, name, levels)] if draw(often) else []}
         for has, often in ((True, st.booleans()), (draw(st.booleans()), mostly))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,10 +28,12 @@ VERSIONS = {name: f"v-{name}" for name in SCHEMAS}
 Outcome = tuple[str, str, tuple[str, ...], str | None]
 
 
-def decided(agreement: Agreement, party: str, request: AggregateRequest) -> Outcome:
+def decided(
+    agreement: Agreement, party: str, request: AggregateRequest, held: Collection[str] = ("analyst",)
+) -> Outcome:
     """Return outcome, code, clauses and the plan's identity."""
     try:
-        decision = decide(agreement, LIBRARY, party, request)
+        decision = decide(agreement, LIBRARY, party, request, held)
     except Malformed as error:
         return "malformed", error.code, (), None
     plan = decision.plan
@@ -70,21 +73,21 @@ roles = st.lists(st.sampled_from(ROLES), min_size=1, unique=True)
 @given(requests(), parties, roles)
 def test_a_question_whose_words_are_known_is_read_back_exactly(value, party, roles):
     request = parse(value)
-    outcome = decided(AGREEMENT, party, request)
+    outcome = decided(AGREEMENT, party, request, roles)
     found = asked(entry(party, roles, request, outcome))
     assert found.request == request
     assert canonical(json.loads(found.request.model_dump_json(by_alias=True))) == canonical(
         json.loads(request.model_dump_json(by_alias=True))
     )
     assert (found.party, found.roles) == (party, frozenset(roles))
-    assert decided(AGREEMENT, found.party, found.request) == outcome
+    assert decided(AGREEMENT, found.party, found.request, found.roles) == outcome
 
 
 @given(requests(), parties, roles)
 def test_under_the_version_that_decided_nothing_flips(value, party, roles):
     request = parse(value)
     made = Replay()
-    made.add(7, entry(party, roles, request, decided(AGREEMENT, party, request)), AGREEMENT, LIBRARY)
+    made.add(7, entry(party, roles, request, decided(AGREEMENT, party, request, roles)), AGREEMENT, LIBRARY)
     assert made.as_json() == {
         "replayed": 1, "same": 1, "flips": [], "unreadable": 0, "unreadable_because": {}, "not_replayed": 0,
         "not_replayed_because": {},
