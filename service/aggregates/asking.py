@@ -27,6 +27,7 @@ from service.aggregates import release as releases
 from service.aggregates.engine import Engine, Table
 from service.aggregates.intents import (
     Question,
+    approving,
     ask_price,
     datasets,
     library_schemas,
@@ -584,6 +585,9 @@ def _entry(kind: Kind, case: _Case, *, charge: Charge | None = None, result: dic
     caller, found, decision = case.caller, case.found, case.decision
     outcome = "allowed" if decision.allowed else "refused"
     words = found.library.words
+    clauses = decision.clauses
+    if decision.approvals:  # so that a replay knows that it had to be approved
+        clauses = (*clauses, *approving(found.agreement, clauses))
     return Entry(
         kind=kind,
         time=case.now,
@@ -593,7 +597,7 @@ def _entry(kind: Kind, case: _Case, *, charge: Charge | None = None, result: dic
         purpose=case.request.purpose if case.request.purpose in found.agreement.purposes else None,
         reason=case.reason or None,
         request=log_request(case.request, found.agreement, words),
-        decision=EntryDecision(outcome, decision.code, log_clauses(decision.clauses, found.agreement, words)),
+        decision=EntryDecision(outcome, decision.code, log_clauses(clauses, found.agreement, words)),
         charge=charge,
         result=result,
     )

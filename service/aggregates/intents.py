@@ -135,6 +135,11 @@ _INDEX_DIGITS = 4
 """A clause path counts grants; more digits than that are a caller's name, which may be anything."""
 
 
+def approving(agreement: Agreement, grants: Iterable[str]) -> tuple[str, ...]:
+    """Return the clauses on approval of the grants at some paths, as ``grants/3/approval``, where they have one."""
+    return tuple(f"{path}/approval" for path in grants if agreement.grants[int(path.split("/")[1])].approval)
+
+
 def log_clauses(clauses: Iterable[str], agreement: Agreement, words: frozenset[str]) -> tuple[str, ...]:
     """Return clause paths as the log records them: a part that a caller made up is not repeated."""
     names = {party.id for party in agreement.parties} | set(agreement.purposes) | set(agreement.datasets)

@@ -14,22 +14,26 @@ from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.artefacts import Library
+from service.aggregates.intents import approving
 from service.aggregates.logged import NO_QUESTION, Asked, Unreadable, asked, is_question
 from service.audit.entry import Kind
 from service.errors import Malformed
 from service.policy.decide import decide
 
-KINDS = (Kind.CHARGED, Kind.REPEATED, Kind.PREVIEWED, Kind.REFUSED)
+KINDS = (Kind.CHARGED, Kind.REPEATED, Kind.PREVIEWED, Kind.REFUSED, Kind.APPROVAL_REQUESTED)
 """Kinds of entries that tell of a decision; an answer's second entry would count it twice."""
 
 _POLICY = frozenset({
-    "allowed", "not_granted", "forbidden",
+    "allowed", "needs_approval", "not_granted", "forbidden",
     "date_range_needed", "unknown_code", "wrong_operator", "contradiction", "too_many_cells",
 })  # fmt: skip
 """Codes that ``decide`` gives from agreement and request alone, so that another version may give another."""
+WAITING = "waiting"
+"""The outcome of what is allowed once stewards have approved it, asked before they did or after."""
 _BUDGET = frozenset({"over_budget", "over_lifetime_budget", "over_request_cap", "no_budget_share"})
 BUDGET = "refused for the budget, which is no part of a version"
 STANDING = "refused because the agreement was not in force"
+STEWARD = "refused by a steward of whom approval was asked"
 OTHERWISE = "refused for a reason that no version changes"
 
 
@@ -79,7 +83,7 @@ class Replay:
         except Unreadable as error:
             self.unreadable[error.why] += 1
             return
-        before, after = entry["decision"]["outcome"], outcome(agreement, library, question)
+        before, after = _before(entry["decision"]), outcome(agreement, library, question)
         if before == after.outcome:
             self.same += 1
             return
@@ -114,8 +118,18 @@ def outcome(agreement: Agreement, library: Library, question: Asked) -> Outcome:
         decision = decide(agreement, library, question.party, question.request, question.roles)
     except Malformed as error:
         return Outcome("refused", error.code, (), error.detail)
+    if decision.allowed and decision.approvals:
+        words = f"allowed once a steward of {' and of '.join(decision.approvals)} has approved it"
+        return Outcome(WAITING, "needs_approval", (*decision.clauses, *approving(agreement, decision.clauses)), words)
     words = "; ".join(dict.fromkeys(reason.words for reason in decision.reasons))
     return Outcome("allowed" if decision.allowed else "refused", decision.code, decision.clauses, words)
+
+
+def _before(decision: Mapping[str, Any]) -> str:
+    """Return the outcome that an entry tells of; one allowed by a clause on approval had to be approved."""
+    found: str = decision["outcome"]
+    needed = any(clause.endswith("/approval") for clause in decision.get("clauses", ()))
+    return WAITING if found == "allowed" and needed else found
 
 
 def _not_replayed(entry: Mapping[str, Any]) -> str | None:
@@ -126,4 +140,6 @@ def _not_replayed(entry: Mapping[str, Any]) -> str | None:
         return None
     if code in _BUDGET:
         return BUDGET
+    if code == "approval_refused":
+        return STEWARD
     return STANDING if code.startswith(("agreement_", "artefact_")) else OTHERWISE

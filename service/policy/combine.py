@@ -10,16 +10,17 @@ from collections.abc import Iterable, Sequence
 
 from schemas.clauses.grants import Grant
 from schemas.request import AggregateRequest, Condition
-from schemas.table_schema import AS_IS
+from schemas.table_schema import AS_IS, TableSchema
 from service.policy.failures import Failures
+from service.policy.filters import UNKNOWN, stored_codes
 from service.policy.plan import CodeFilter, CodeKeys, Filter, Keys
-
-UNKNOWN = "unknown"
-"""The code of rows that do not know: no area, so it is neither counted nor kept from being asked of."""
 
 
 def too_few(codes: Iterable[str], least: int) -> bool:
-    """Whether these are some codes, but fewer than ``least``; ``unknown`` counts for nothing."""
+    """Whether these are some codes, but fewer than ``least``.
+
+    ``unknown`` is no area, so it counts for nothing, and it is not kept from being asked of.
+    """
     return 0 < sum(code != UNKNOWN for code in codes) < least
 
 
@@ -38,6 +39,28 @@ def check_filters(where: Sequence[Condition], kept: Sequence[Filter], grant: Gra
         if isinstance(found, CodeFilter) and not too_few(found.codes, least):
             continue
         failures.forbid(f"combine/{field}", f"a filter by {field} combines at least {least} of its codes")
+
+
+def check_rest(
+    where: Sequence[Condition], kept: Sequence[Filter], schema: TableSchema, grant: Grant, failures: Failures
+) -> None:
+    """Refuse a link that wants no row with some codes, and so leaves fewer codes than the grant wants combined.
+
+    Args:
+        where: The link's conditions.
+        kept: The filters they come to.
+        schema: Of the linked dataset.
+        grant: Of the linked dataset.
+        failures: Told of each column of which too few codes are left.
+    """
+    held = {item.field: item for item in kept}
+    for field in dict.fromkeys(item.field for item in where if item.field in grant.combine):
+        least, found = grant.combine[field], held.get(field)
+        scope = grant.rows.get(field, stored_codes(schema.column(field)))
+        out = frozenset(found.codes) if isinstance(found, CodeFilter) else frozenset(scope)
+        if sum(code not in out and code != UNKNOWN for code in scope) < least:
+            words = f"a link without rows by {field} leaves at least {least} of its codes"
+            failures.forbid(f"combine/{field}", words)
 
 
 def combines(keys: Keys, least: int) -> bool:

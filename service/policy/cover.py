@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from schemas.artefacts import Library
 from schemas.clauses.grants import Grant
 from schemas.request import Condition, GroupBy, Measure
-from schemas.table_schema import AS_IS, TableSchema
+from schemas.table_schema import AS_IS, Column, TableSchema
 from service.errors import Malformed
 from service.policy import combine, filters, keys
 from service.policy.asked import Asked
 from service.policy.failures import Failures
 from service.policy.fit import unfit
 from service.policy.index import Candidate
+from service.policy.levels import nest
 from service.policy.links import Links, links
 from service.policy.plan import CodeFilter, EffectivePlan, Filter, Keys, Measured
 from service.policy.source import source
@@ -121,6 +123,7 @@ def kept_filters(
         return ()
     kept = filters.intersect(made, schema)
     _check_levels(where, grant, failures)
+    _check_crossing(where, schema, grant, grouped, asked.library, failures)
     combine.check_filters(where, kept, grant, failures)
     return kept
 
@@ -148,6 +151,29 @@ def _check_levels(where: Sequence[Condition], grant: Grant, failures: Failures) 
             failures.forbid(f"filter_by/{field}", words)
 
 
+def _check_crossing(
+    where: Sequence[Condition],
+    schema: TableSchema,
+    grant: Grant,
+    grouped: dict[str, str],
+    library: Library,
+    failures: Failures,
+) -> None:
+    """Refuse a grouping of which a condition at a level that crosses its own would leave parts of groups."""
+    for item in where:
+        column, level = schema.find(item.field), grouped.get(item.field)
+        if column is not None and level is not None and crosses(item, column, level, grant, library):
+            words = f"{item.field} is filtered by {item.level} and grouped by {level}, together finer than either; "
+            failures.forbid(f"filter_by/{item.field}", f"{words}take one level")
+
+
+def crosses(condition: Condition, column: Column, level: str, grant: Grant, library: Library) -> bool:
+    """Whether a condition at a level would leave less than a key of groups at another; not so where it may anyway."""
+    if level not in column.all_levels or AS_IS in grant.filter_by.get(column.name, ()):
+        return False
+    return not nest(column, condition.level or AS_IS, level, library)
+
+
 def _groupings(
     asked: Asked, schema: TableSchema, grant: Grant, kept: tuple[Filter, ...], failures: Failures
 ) -> list[Keys | None]:
@@ -162,6 +188,8 @@ def _groupings(
         level = level_of(item, schema)
         if level not in allowed:
             words = f"{item.field} may be grouped by {', '.join(allowed)}"
+            if item.level is None:
+                words += f"; no level means {level}, so say level: {' or '.join(allowed)}"
             failures.refuse(level not in column.all_levels, clause, words)
             continue
         if failures.reasons and not (level == AS_IS and item.field in grant.combine):

@@ -37,7 +37,10 @@ def build(
     clause = f"filter_by/{column.name}"
     level = condition.level or AS_IS  # never a level of the grant's, or a narrower grant would allow more
     if level not in levels and not (column.kind == "date" and condition.level is None):
-        refuse(level not in column.all_levels, clause, f"{column.name} may be filtered by {_list(levels)}")
+        words = f"{column.name} may be filtered by {_list(levels)}"
+        if condition.level is None:
+            words += f"; no level means {level}, so say level: {' or '.join(levels)}"
+        refuse(level not in column.all_levels, clause, words)
         return None
     if column.kind == "date":
         return _dates(condition, column, levels, clause, refuse)

@@ -9,7 +9,7 @@ from schemas.clauses.grants import Grant
 from schemas.request import Condition, Linked
 from schemas.table_schema import TableSchema
 from service.errors import Malformed
-from service.policy import combine
+from service.policy import combine, together
 from service.policy.asked import Asked
 from service.policy.decision import Reason
 from service.policy.failures import Failures
@@ -34,6 +34,7 @@ class Links:
 def links(asked: Asked, grant: Grant, failures: Failures, kept: Kept) -> Links:
     """Return the links of a question whose own dataset is asked of under ``grant``; failures tell what is missing."""
     made = Links()
+    wanted: dict[str, list[Linked]] = {}
     for link in asked.request.linked:
         if link.dataset not in grant.link:
             known = link.dataset in asked.agreement.datasets
@@ -45,7 +46,9 @@ def links(asked: Asked, grant: Grant, failures: Failures, kept: Kept) -> Links:
             words = f"{link.dataset} is not supplied for {asked.request.purpose}, whatever a grant says"
             failures.forbid_by(f"datasets/{link.dataset}/purposes", words)
         else:
-            _link(asked, link, failures, kept, made)
+            wanted.setdefault(link.dataset, []).append(link)
+    for several in wanted.values():
+        _link(asked, several, failures, kept, made)
     return made
 
 
@@ -55,18 +58,20 @@ def linkable(asked: Asked, link: Linked) -> bool:
     return units == {"person"} and link.dataset != asked.request.dataset
 
 
-def _link(asked: Asked, link: Linked, failures: Failures, kept: Kept, made: Links) -> None:
-    """Add one link under the first of the linked dataset's own grants that covers it."""
+def _link(asked: Asked, several: Sequence[Linked], failures: Failures, kept: Kept, made: Links) -> None:
+    """Add the links to one dataset under the first of its own grants that covers all of them: grants never unite."""
+    name = several[0].dataset
     nearest: Failures | None = None
     malformed: Malformed | None = None
-    for candidate in asked.linkable(link.dataset):
+    for candidate in asked.linkable(name):
         try:
-            found = under(asked, link, candidate, kept)
+            found = under(asked, several, candidate, kept)
         except Malformed as error:  # another grant may give the same words a meaning
             malformed = malformed or error
             continue
         if not isinstance(found, Failures):
-            made.plans.append(LinkPlan(link.dataset, source(asked.agreement, link.dataset), link.has, found))
+            read = source(asked.agreement, name)
+            made.plans += [LinkPlan(name, read, link.has, own) for link, own in zip(several, found, strict=True)]
             made.clauses.append(candidate.path)
             made.approvals.update(candidate.grant.approval)
             return
@@ -77,16 +82,24 @@ def _link(asked: Asked, link: Linked, failures: Failures, kept: Kept, made: Link
         return
     if malformed is not None:
         raise malformed
-    words = f"no grant lets {link.dataset} be linked with {asked.request.dataset} for {asked.request.purpose}"
+    words = f"no grant lets {name} be linked with {asked.request.dataset} for {asked.request.purpose}"
     failures.reasons.append(Reason("grants", words))
 
 
-def under(asked: Asked, link: Linked, candidate: Candidate, kept: Kept) -> tuple[Filter, ...] | Failures:
-    """Return the filters of one link under one grant of the linked dataset, or what that grant does not cover."""
-    schema = asked.library.bound(asked.agreement.datasets[link.dataset])
+def under(
+    asked: Asked, several: Sequence[Linked], candidate: Candidate, kept: Kept
+) -> list[tuple[Filter, ...]] | Failures:
+    """Return the filters of each link to one dataset under one of its grants, or what that grant does not cover."""
+    schema = asked.library.bound(asked.agreement.datasets[several[0].dataset])
     own = unfit(asked, candidate, schema)
     if own.reasons:
         return own
-    filters = kept(asked, link.where, schema, candidate.grant, own, {})
+    filters = []
+    for link in several:
+        filters.append(kept(asked, link.where, schema, candidate.grant, own, {}))
+        if not link.has and not own.reasons:
+            combine.check_rest(link.where, filters[-1], schema, candidate.grant, own)
+    if not own.reasons:
+        together.check(several, schema, candidate.grant, asked.library, own)
     combine.check_columns(asked.request, candidate.grant, own)
     return own if own.reasons else filters

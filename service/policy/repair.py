@@ -17,11 +17,11 @@ from schemas.table_schema import AS_IS, TableSchema
 from service.errors import Malformed
 from service.policy import combine, keys
 from service.policy.asked import Asked
-from service.policy.cover import filter_levels, kept_filters, level_of
+from service.policy.cover import crosses, filter_levels, kept_filters, level_of
 from service.policy.failures import Failures
 from service.policy.index import Candidate
 from service.policy.levels import by_fineness
-from service.policy.links import linkable
+from service.policy.links import linkable, under
 from service.policy.plan import Filter
 from service.policy.widen import Limits, widen
 
@@ -60,9 +60,13 @@ def repaired(asked: Asked, candidate: Candidate) -> Draft | None:
     by = _levels(asked, schema, grant, draft)
     where = _conditions(asked, request.where, schema, grant, by, draft)
     kept = _kept(asked, where, schema, grant, by)
-    draft.made["by"] = _groupings(asked, schema, grant, by, kept, draft)
+    draft.made["by"] = _groupings(asked, schema, grant, by, (where, kept), draft)
     draft.made["where"] = _without_grouping(where, grant, draft)
-    draft.made["linked"] = [item for item in (_link(asked, grant, link, draft) for link in request.linked) if item]
+    draft.made["linked"] = [
+        item
+        for name in dict.fromkeys(link.dataset for link in request.linked)
+        for item in _links(asked, grant, name, draft)
+    ]
     if request.bounds is not None:
         most = dataset.bounds.per_person
         draft.made["bounds"] = {"per_person": min(most, request.bounds.per_person)}
@@ -160,14 +164,15 @@ def _groupings(
     schema: TableSchema,
     grant: Grant,
     by: dict[str, str],
-    kept: tuple[Filter, ...] | None,
+    filtered: tuple[list[dict[str, Any]], tuple[Filter, ...] | None],
     draft: Draft,
 ) -> list[dict[str, str]]:
-    """Return the groupings with levels at which every group combines codes enough."""
+    """Return the groupings at levels that no condition crosses and at which every group combines codes enough."""
+    where, kept = filtered
     made = []
     for name, level in by.items():
-        least = grant.combine.get(name)
-        chosen = level if least is None else _combining(asked, schema, grant, (name, level, least), kept or ())
+        own = [read(Condition, item) for item in where if item["field"] == name]
+        chosen = _grouped(asked, schema, grant, (name, level), (own, kept or ()))
         if chosen is None:
             draft.say(f"do not group by {name}")
             continue
@@ -186,35 +191,74 @@ def _without_grouping(where: list[dict[str, Any]], grant: Grant, draft: Draft) -
     return [item for item in where if item["field"] in named]
 
 
-def _combining(
-    asked: Asked, schema: TableSchema, grant: Grant, wanted: tuple[str, str, int], kept: tuple[Filter, ...]
+def _grouped(
+    asked: Asked,
+    schema: TableSchema,
+    grant: Grant,
+    wanted: tuple[str, str],
+    filtered: tuple[Sequence[Condition], tuple[Filter, ...]],
 ) -> str | None:
-    name, level, least = wanted
-    column = schema.column(name)
-    levels = by_fineness(column, grant.group_by[name], asked.library)
-    for one in (level, *levels):
-        if combine.combines(keys.build(column, one, kept, asked.library), least):
+    """Return the level wanted or the finest other one that will do; None where none does."""
+    name, level = wanted
+    own, kept = filtered
+    column, least = schema.column(name), grant.combine.get(name)
+    for one in (level, *by_fineness(column, grant.group_by[name], asked.library)):
+        if any(crosses(item, column, one, grant, asked.library) for item in own):
+            continue
+        if least is None or combine.combines(keys.build(column, one, kept, asked.library), least):
             return one
     return None
 
 
-def _link(asked: Asked, grant: Grant, link: Linked, draft: Draft) -> dict[str, Any] | None:
-    """Return a link mended to fit the grant of the linked dataset that asks for the fewest changes."""
-    drafts: list[Draft] = []
-    known = link.dataset in asked.agreement.datasets
-    if known and link.dataset in grant.link and linkable(asked, link) and not asked.limited(link.dataset):
-        schema = asked.library.bound(asked.agreement.datasets[link.dataset])
-        for candidate in asked.linkable(link.dataset):
-            own = Draft({"dataset": link.dataset, "has": link.has})
-            own.made["where"] = _conditions(asked, link.where, schema, candidate.grant, {}, own)
-            drafts.append(own)
+def _links(asked: Asked, grant: Grant, name: str, draft: Draft) -> list[dict[str, Any]]:
+    """Return the links to a dataset mended to fit the one of its grants that asks for the fewest changes."""
+    several = [link for link in asked.request.linked if link.dataset == name]
+    known = name in asked.agreement.datasets and name in grant.link
+    if not known or asked.limited(name) or not linkable(asked, several[0]):
+        draft.say(f"do not link with {name}")
+        return []
+    drafts = [_linked(asked, several, candidate) for candidate in asked.linkable(name)]
     if not drafts:
-        draft.say(f"do not link with {link.dataset}")
-        return None
+        draft.say(f"do not link with {name}")
+        return []
     best = min(drafts, key=lambda own: len(own.changes))
     for words in best.changes:
-        draft.say(f"of {link.dataset}: {words}")
-    return best.made
+        draft.say(words)
+    made: list[dict[str, Any]] = best.made["linked"]
+    return made
+
+
+def _linked(asked: Asked, several: Sequence[Linked], candidate: Candidate) -> Draft:
+    """Return links to one dataset mended to fit one of its grants; those that it does not cover with the others go."""
+    name = candidate.grant.dataset
+    schema = asked.library.bound(asked.agreement.datasets[name])
+    unlimited = Candidate(candidate.path, candidate.grant.model_copy(update={"most_fields": None}))
+    draft = Draft({"linked": []})
+    held: list[Linked] = []
+    for link in several:
+        own = Draft({})
+        made = {
+            "dataset": name,
+            "has": link.has,
+            "where": _conditions(asked, link.where, schema, candidate.grant, {}, own),
+        }
+        mended = read(Linked, made)
+        if _not_together(asked, [*held, mended], unlimited):
+            draft.say(f"do not link with {name}" + (" a second time" if held else ""))
+            continue
+        held.append(mended)
+        draft.made["linked"].append(made)
+        for words in own.changes:
+            draft.say(f"of {name}: {words}")
+    return draft
+
+
+def _not_together(asked: Asked, several: Sequence[Linked], candidate: Candidate) -> bool:
+    """Whether a grant does not cover links, whatever it says of the number of columns: surplus ones go later."""
+    try:
+        return isinstance(under(asked, several, candidate, kept_filters), Failures)
+    except (Malformed, DocumentError):
+        return True
 
 
 def _fewer_columns(asked: Asked, grant: Grant, draft: Draft) -> None:

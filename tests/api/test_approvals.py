@@ -150,6 +150,8 @@ def test_a_preview_says_that_approval_is_needed_and_stays_free(world):
     assert world.preview(question()).json()["needs_approval"]["standing"] == "waiting"
     approve_all(world, approval)
     assert world.preview(question()).json()["needs_approval"]["standing"] == "approved"
+    told = world.entries(kind="previewed")[-1]["entry"]["decision"]
+    assert (told["outcome"], told["clauses"]) == ("allowed", ["grants/0", "grants/0/approval"])
     assert len(world.entries(kind="approval-requested")) == 1, "previews ask nobody"
     assert spent(world) == 0
 

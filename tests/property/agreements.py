@@ -44,10 +44,12 @@ LEVELS: dict[str, tuple[str, ...]] = {
     "day": ("day", "month", "quarter", "year"),
     "area": ("as-is", "ward", "side"),
     "small": ("as-is", "ward"),
-    "age": ("as-is", "band"),
+    "age": ("as-is", "band", "odd"),
     "knife": ("as-is",),
 }
-"""The levels of each column; ``side``, and all of ``small``, are bound by the agreement."""
+"""The levels of each column; ``side``, ``odd`` and all of ``small`` are bound by the agreement."""
+CROSSED = {"area": ("ward", "side"), "age": ("band", "odd")}
+"""Columns with two levels that cross: a key of each together are finer than either."""
 DATASETS = ("crimes", "visits", "calls")
 
 
@@ -74,6 +76,13 @@ def _artefacts() -> dict[str, Artefact]:
         {
             "concordat:hierarchy": "age-band", "title": "bands", "source": "made up", "kind": "bands",
             "bands": [{"code": "child", "from": 0, "to": 17}, {"code": "adult", "from": 18, "to": 30}],
+        },
+        {
+            "concordat:hierarchy": "age-odd", "title": "other bands", "source": "made up", "kind": "bands",
+            "bands": [
+                {"code": "low", "from": 0, "to": 11}, {"code": "mid", "from": 12, "to": 25},
+                {"code": "high", "from": 26, "to": 90},
+            ],
         },
     ]  # fmt: skip
     made = {item.name: item for item in map(artefact, values)}
@@ -140,7 +149,8 @@ def agreement_values(draw: st.DrawFn) -> dict[str, Any]:
     people = [
         {"id": name, "name": name, "kind": "other", "role": "controller", "key": f"{name:x<43}"} for name in PARTIES
     ]
-    bound = {"codes": {"small": "areas"}, "levels": {"area": {"side": "area-side"}, "small": {"ward": "area-ward"}}}
+    levels = {"area": {"side": "area-side"}, "small": {"ward": "area-ward"}, "age": {"odd": "age-odd"}}
+    bound = {"codes": {"small": "areas"}, "levels": levels}
     datasets = {
         name: bound | {
             "schema": f"{name}/v1", "supplier": "police", "every": "P1M", "keep": "P1Y", "bounds": {"per_person": 3},
@@ -169,8 +179,8 @@ def agreement_values(draw: st.DrawFn) -> dict[str, Any]:
 YEAR = {"from": "2026-01-01", "to": "2026-12-31"}
 _RANGES = [("2026-01-01", "2026-12-31"), ("2026-01-01", "2026-03-31"), ("2026-01-02", "2026-03-31"),
            ("2026-04-01", "2026-06-29"), ("2025-12-31", None), (None, "2026-03-31")]  # fmt: skip
-_KEYS = {("age", "band"): ("child", "adult", "unknown"), "ward": ("A", "B", "C", "unknown"),
-         "side": ("east", "west", "unknown")}  # fmt: skip
+_KEYS = {"band": ("child", "adult", "unknown"), "odd": ("low", "mid", "high", "unknown"),
+         "ward": ("A", "B", "C", "unknown"), "side": ("east", "west", "unknown")}  # fmt: skip
 
 
 def condition(draw: st.DrawFn, name: str, levels: tuple[str, ...]) -> dict[str, Any]:
@@ -187,7 +197,7 @@ def condition(draw: st.DrawFn, name: str, levels: tuple[str, ...]) -> dict[str, 
     elif name == "age":
         first = draw(st.integers(0, 40))
         return made | {"from": first, "to": draw(st.integers(first, 40))}
-    keys = _KEYS.get((name, level)) or _KEYS.get(level) or AREAS
+    keys = _KEYS.get(level) or AREAS
     return made | {"in": draw(subsets(keys, 1))}
 
 
@@ -234,7 +244,10 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], str, tuple[s
         held: dict[str, list[str]] = next(
             (item["filter_by"] for item in value["grants"] if item["dataset"] == other), {}
         )
-        linked.append({"dataset": other, "has": draw(st.booleans()), "where": _conditions(draw, held, 1)})
+        linked = [
+            {"dataset": other, "has": draw(st.booleans()), "where": _conditions(draw, held, 1)}
+            for _ in range(2 if draw(rarely) else 1)
+        ]
     asked |= {"by": by, "where": where, "linked": linked}
     if draw(rarely):
         asked["bounds"] = {"per_person": draw(st.integers(1, 4))}
@@ -255,7 +268,7 @@ def aimed_cases(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], str, t
         "purpose": grant["for"][0], "dataset": grant["dataset"], "measures": [{"count": {}}],
         "by": [], "where": [], "linked": [], "spend": {"share": "0.01"},
     }  # fmt: skip
-    aim = draw(st.sampled_from(["combine", "combine", "cross", "link", "columns"]))
+    aim = draw(st.sampled_from(["combine", "combine", "cross", "groups", "links", "links", "rest", "link", "columns"]))
     if aim == "combine":
         name = draw(st.sampled_from(["area", "small"]))
         level = draw(st.sampled_from(LEVELS[name]))
@@ -265,6 +278,13 @@ def aimed_cases(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], str, t
     elif aim == "cross":
         grant["filter_by"] = every | {"area": ["ward", "side"]}
         asked["where"] = [condition(draw, "area", ("ward",)), condition(draw, "area", (draw(st.sampled_from(SIDED)),))]
+    elif aim == "groups":
+        name = draw(st.sampled_from(tuple(CROSSED)))
+        grant |= {"group_by": CROSSED_ONLY, "filter_by": CROSSED_ONLY}
+        asked["by"] = [{"field": name, "level": draw(st.sampled_from(CROSSED[name]))}]
+        asked["where"] = [condition(draw, name, CROSSED[name])]
+    elif aim in ("links", "rest") and grant["dataset"] != "calls":
+        asked["linked"] = _crossing_links(draw, value, grant, aim == "rest")
     elif aim == "link" and grant["dataset"] != "calls":
         other = "visits" if grant["dataset"] == "crimes" else "crimes"
         mirror = grant | {"dataset": other, "link": [grant["dataset"]], "approval": draw(subsets(PARTIES, 1))}
@@ -279,6 +299,33 @@ def aimed_cases(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], str, t
     return value, asked, draw(st.sampled_from(grant["to"])), tuple(grant.get("roles", ("analyst",)))
 
 
+def _crossing_links(draw: st.DrawFn, value: dict[str, Any], grant: dict[str, Any], rest: bool) -> list[dict[str, Any]]:
+    """Add a linked dataset's grant with levels that cross or codes to combine; draw links on a column of it.
+
+    With ``rest`` codes have to be combined, and the links are any row, and none with some codes.
+    """
+    other = "visits" if grant["dataset"] == "crimes" else "crimes"
+    mirror = grant | {"dataset": other, "link": [grant["dataset"]]}
+    grant["link"] = [other]
+    if rest or draw(st.booleans()):
+        name, levels = "area", LEVELS["area"]
+        mirror["combine"] = {name: draw(st.integers(2, 4))}
+    else:
+        name = draw(st.sampled_from(tuple(CROSSED)))
+        levels = CROSSED[name]
+        mirror["filter_by"] = CROSSED_ONLY
+    value["grants"].append(mirror)
+    value["datasets"][other]["purposes"] = []
+    if rest:
+        without = {"dataset": other, "has": False, "where": [condition(draw, name, levels)]}
+        return [{"dataset": other, "has": True, "where": []}, without]
+    return [
+        {"dataset": other, "has": has, "where": [condition(draw, name, levels)] if draw(often) else []}
+        for has, often in ((True, st.booleans()), (draw(st.booleans()), mostly))
+    ]
+
+
+CROSSED_ONLY = {name: list(levels) for name, levels in CROSSED.items()}
 SIDED = ("ward", "side")
 _purposes = st.sampled_from([*PURPOSES, *PURPOSES, "marketing"])
 _measures = st.sampled_from([{"persons": {}}, {"sum": {"field": "harm"}}, {"mean": {"field": "harm"}},

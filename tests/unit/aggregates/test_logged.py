@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from schemas import agreement as documents
+from schemas.agreement import Agreement
 from schemas.request import parse
 from service.aggregates.intents import log_request
 from service.aggregates.logged import NO_QUESTION, OTHER_FORM, UNKNOWN_WORD, Unreadable, asked
-from service.aggregates.replay import BUDGET, OTHERWISE, STANDING, Replay
-from tests.support.requests import AGREEMENT, LIBRARY
+from service.aggregates.replay import BUDGET, OTHERWISE, STANDING, STEWARD, Replay
+from tests.support.requests import AGREEMENT, LIBRARY, VALUE
 
 QUESTION: dict[str, Any] = {
     "purpose": "needs-assessment",
@@ -117,6 +119,7 @@ def test_an_entry_of_another_form_is_unreadable_and_no_fault(path: str, item: An
         ("agreement_suspended", STANDING),
         ("agreement_expired", STANDING),
         ("artefact_changed", STANDING),
+        ("approval_refused", STEWARD),
         ("idempotency_key_reused", OTHERWISE),
         ("within_not_for_mean", OTHERWISE),
     ],
@@ -147,3 +150,62 @@ def test_a_question_that_makes_no_sense_is_decided_again_too() -> None:
         "date_range_needed",
         [],
     )
+
+
+# --- approval
+
+
+PLAIN: dict[str, Any] = {"linked": [], "where": [], "by": [{"field": "lad"}], "measures": [{"count": {}}]}
+
+
+def approved_by(*parties: str) -> Agreement:
+    """Return the next version, in which every grant of the data asked of needs these parties' approval."""
+    value = copy.deepcopy(VALUE) | {"version": "2"}
+    for grant in value["grants"]:
+        if grant["dataset"] == "police-violence":
+            grant["approval"] = list(parties)
+    return documents.parse(value)
+
+
+def plain(outcome: str, code: str, *clauses: str, kind: str = "charged") -> dict[str, Any]:
+    """Return an entry of a question that the worked agreement allows, decided in some way."""
+    return entry(kind=kind, question=PLAIN, decision={"outcome": outcome, "code": code, "clauses": list(clauses)})
+
+
+ALLOWED = plain("allowed", "allowed", "grants/0")
+APPROVED = plain("allowed", "allowed", "grants/0", "grants/0/approval")
+WAITED = plain("waiting", "needs_approval", "grants/0", kind="approval-requested")
+
+
+def replayed(proposed: Agreement, *told: dict[str, Any]) -> Replay:
+    made = Replay()
+    for n, item in enumerate(told):
+        made.add(n, item, proposed, LIBRARY)
+    return made
+
+
+def test_a_version_that_wants_approval_flips_what_was_allowed_without_and_names_the_stewards() -> None:
+    (flip,) = replayed(approved_by("as-police", "bristol"), ALLOWED, APPROVED, WAITED).flips
+    assert (flip["n"], flip["before"], flip["after"], flip["code"]) == (0, "allowed", "waiting", "needs_approval")
+    assert flip["words"] == "allowed once a steward of as-police and of bristol has approved it"
+    assert [clause for clause in flip["clauses"] if clause.endswith("/approval")]
+
+
+def test_a_version_that_wants_no_approval_flips_what_had_to_be_approved() -> None:
+    flips = replayed(AGREEMENT, ALLOWED, APPROVED, WAITED).flips
+    assert [(flip["n"], flip["before"], flip["after"]) for flip in flips] == [
+        (1, "waiting", "allowed"), (2, "waiting", "allowed"),
+    ]  # fmt: skip
+
+
+def test_a_question_that_waited_and_may_no_longer_be_asked_flips_to_refused() -> None:
+    value = copy.deepcopy(VALUE) | {"version": "2"}
+    value["grants"] = [grant for grant in value["grants"] if grant["dataset"] != "police-violence"]
+    (flip,) = replayed(documents.parse(value), WAITED).flips
+    assert (flip["before"], flip["after"], flip["code"]) == ("waiting", "refused", "not_granted")
+
+
+def test_an_approval_that_was_asked_for_in_unknown_words_is_unreadable() -> None:
+    strange = copy.deepcopy(WAITED)
+    strange["purpose"] = None
+    assert replayed(AGREEMENT, strange).as_json()["unreadable_because"] == {UNKNOWN_WORD: 1}
