@@ -181,6 +181,18 @@ def test_another_shape_is_refused_with_its_place_and_without_its_words(path, new
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["assignee"])
+def test_a_share_of_the_budget_without_one_recipient_is_refused(key):
+    policy = export(loaded())
+    share = f"privacy/shares/{min(loaded()['privacy']['shares'])}"
+    (index,) = [place for place, duty in enumerate(policy["obligation"]) if duty["uid"].endswith(share)]
+    for parties in ([], policy["obligation"][index][key] * 2):
+        policy["obligation"][index][key] = parties
+        with pytest.raises(DocumentError) as caught:
+            read(policy)
+        assert (caught.value.code, caught.value.path) == ("odrl_shape", f"obligation/{index}/{key}")
+
+
 def test_a_rule_too_many_is_refused():
     policy = export(loaded())
     policy["permission"] = [*policy["permission"], policy["permission"][0] | {"@id": "urn:x:y"}]
