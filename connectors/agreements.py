@@ -20,11 +20,12 @@ from schemas.model import InvalidDocument
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong with a document: a stable code, the place, the words."""
+    """One thing wrong with a document: a stable code, the place, the words, and the line where the reader tells it."""
 
     code: str
     path: str
     detail: str
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,13 @@ def check(path: Path, known: Mapping[str, artefacts.Artefact] | None = None) -> 
     try:
         value = documents.load(text, kind)
     except DocumentError as error:
-        return Checked(None, None, (Finding(error.code, error.path, error.detail),))
+        return Checked(None, None, (Finding(error.code, error.path, error.detail, error.line),))
     try:
         agreement = documents.parse(value)
     except InvalidDocument as error:
         return Checked(value, None, tuple(Finding(error.code, *found) for found in error.findings))
     except DocumentError as error:
-        return Checked(None, None, (Finding(error.code, error.path, error.detail),))
+        return Checked(None, None, (Finding(error.code, error.path, error.detail, error.line),))
     return Checked(value, agreement, tuple(_check_pins(agreement, artefacts.load() if known is None else known)))
 
 

@@ -88,7 +88,7 @@ def check(path: Path, today: date, known: Mapping[str, Artefact] | None = None) 
     if checked.agreement is not None and not wrong:
         wrong = [agreements.Finding(item.code, item.path, item.detail) for item in misfits(checked.agreement, library)]
     if checked.agreement is None or wrong:
-        found = tuple(_malformed(item, line_of(item.path, places)) for item in wrong)
+        found = tuple(_malformed(item, item.line or line_of(item.path, places)) for item in wrong)
     else:
         found = tuple(
             Located(item.rule, item.severity, item.path, line_of(item.path, places), item.words, item.source, item.mend)

@@ -43,7 +43,7 @@ Code = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za
 ArtefactName = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9][a-z0-9-]{0,62}(/v[0-9]{1,4})?$")]
 Sha256 = Annotated[str, StringConstraints(strict=True, pattern=r"^sha256:[0-9a-f]{64}$")]
 Thumbprint = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{43}$")]
-Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=4000)]
+Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=4000, pattern=r"\S")]
 ExactDecimal = Annotated[Decimal, BeforeValidator(_to_decimal), WithJsonSchema({"type": "string", "pattern": _DECIMAL})]
 IsoDate = Annotated[date, BeforeValidator(_to_date), WithJsonSchema({"type": "string", "format": "date"})]
 IsoDuration = Annotated[

@@ -30,6 +30,7 @@ _PATTERNS = {
     "^(0|[1-9][0-9]{0,11})(\\.[0-9]{1,18})?([eE]-[0-9]{1,2})?$": "decimal",
     "^P[0-9YMD]+$": "duration",
     "^[1-9][0-9]{0,5}$": "number as a text",
+    "\\S": "text",
 }
 """What people call the texts that a pattern describes."""
 

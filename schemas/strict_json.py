@@ -42,7 +42,7 @@ def loads(text: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
         raise DocumentError("not_json", "the document is not UTF-8") from error
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
-        raise DocumentError("not_json", f"not JSON at {where}: {error.msg}") from None
+        raise DocumentError("not_json", f"not JSON at {where}: {error.msg}", line=error.lineno) from None
 
 
 def _check_depth(text: bytes, max_depth: int) -> None:

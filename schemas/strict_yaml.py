@@ -46,7 +46,7 @@ def loads(text: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1} column {mark.column + 1}" if mark else ""
-        raise DocumentError("not_yaml", f"not YAML{where}") from None
+        raise DocumentError("not_yaml", f"not YAML{where}", line=mark.line + 1 if mark else None) from None
 
 
 class _Frame:
@@ -67,12 +67,12 @@ def _build(text: str, max_depth: int) -> Any:
         if nodes > MAX_NODES:
             raise DocumentError("too_large", f"the document has more than {MAX_NODES} parts")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise DocumentError("alias", _at(event, "anchors and aliases are not taken"))
+            raise _refused("alias", event, "anchors and aliases are not taken")
         if isinstance(event, yaml.ScalarEvent):
             _place(stack, documents, _scalar(event), event)
         elif isinstance(event, yaml.CollectionStartEvent):
             if event.tag is not None:
-                raise DocumentError("tag", _at(event, "tags are not taken"))
+                raise _refused("tag", event, "tags are not taken")
             if len(stack) >= max_depth:
                 raise DocumentError("too_deep", f"the document is nested deeper than {max_depth}")
             opened: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
@@ -96,10 +96,10 @@ def _place(stack: list[_Frame], documents: list[Any], value: Any, event: Any) ->
         return f"{frame.path}/{len(frame.value) - 1}".lstrip("/")
     if frame.key is None:
         if not isinstance(event, yaml.ScalarEvent):
-            raise DocumentError("not_text_key", _at(event, "a key must be text"), frame.path)
+            raise _refused("not_text_key", event, "a key must be text", frame.path)
         key = event.value
         if key in frame.value:
-            raise DocumentError("duplicate_key", _at(event, "a key stands twice"), f"{frame.path}/{key}"[:200])
+            raise _refused("duplicate_key", event, "a key stands twice", f"{frame.path}/{key}"[:200])
         frame.key = key
         return ""
     path = f"{frame.path}/{frame.key}".lstrip("/")
@@ -110,7 +110,7 @@ def _place(stack: list[_Frame], documents: list[Any], value: Any, event: Any) ->
 
 def _scalar(event: Any) -> str | int | bool | None:
     if event.tag is not None:
-        raise DocumentError("tag", _at(event, "tags are not taken"))
+        raise _refused("tag", event, "tags are not taken")
     text: str = event.value
     if event.style:  # libyaml marks a plain scalar by "", the Python parser by None
         return text
@@ -119,12 +119,13 @@ def _scalar(event: Any) -> str | int | bool | None:
     if _INTEGER.match(text):
         return int(text)
     if _FLOAT.match(text):
-        raise DocumentError("inexact_number", _at(event, "write a decimal or a long number as a string"))
+        raise _refused("inexact_number", event, "write a decimal or a long number as a string")
     return text
 
 
-def _at(event: Any, words: str) -> str:
-    return f"line {event.start_mark.line + 1}: {words}"
+def _refused(code: str, event: Any, words: str, path: str = "") -> DocumentError:
+    line = event.start_mark.line + 1
+    return DocumentError(code, f"line {line}: {words}", path, line)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -28,7 +28,14 @@ class Dataset(Strict):
     ]
     supplier: Annotated[Slug, said("The party that pushes it, and no other.", "as-police")]
     every: Annotated[IsoDuration, said("How often it is pushed.", "P1M")]
-    keep: Annotated[IsoDuration, said("How long records are kept, from receipt.", "P3Y")]
+    keep: Annotated[
+        IsoDuration,
+        said(
+            "How long records are kept, from receipt: an undertaking of the parties, which the broker does not execute "
+            "yet. It purges after the agreement's end and grace, or a withdrawal.",
+            "P3Y",
+        ),
+    ]
     bounds: Annotated[Bounds, said("The bound on one person's contribution.", {"per_person": 3})]
     privacy_unit: Annotated[
         Literal["person", "record"],

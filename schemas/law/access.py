@@ -62,8 +62,10 @@ def _link_one_sided(case: Case) -> Iterator[Place]:
 def _processor_receives(case: Case) -> Iterator[Place]:
     for index, grant in enumerate(case.agreement.grants):
         for place, party in enumerate(grant.to):
-            if case.party(party).role == "processor":
-                yield Place(f"grants/{index}/to/{place}", f"{party} is a processor and asks for itself")
+            held = case.party(party)
+            if "processor" in (held.role, held.kind):
+                by = "role" if held.role == "processor" else "kind"
+                yield Place(f"grants/{index}/to/{place}", f"{party} is a processor by its {by} and asks for itself")
 
 
 def _supplied_to_nobody(case: Case) -> Iterator[Place]:
@@ -117,9 +119,9 @@ RULES = (
     Rule(
         "processor_receives",
         "error",
-        "A processor is granted data for itself.",
+        "A processor, by its role or its kind, is granted data for itself.",
         "UK GDPR art. 28(3)(a), (10) (remembered, not read)",
-        "Take it out of the grant, or make it a controller with a basis of its own.",
+        "Take it out of the grant, or make it a controller with a basis of its own and the kind of body that it is.",
         _processor_receives,
     ),
     Rule(

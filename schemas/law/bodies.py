@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from schemas.clauses.parties import Party
+from schemas.clauses.parties import Contact, Party
 from schemas.law.case import Case
 from schemas.law.finding import Place, Rule
+from schemas.law.statements import says
 
 DUTY = "Police, Crime, Sentencing and Courts Act 2022 ss.11, 12, Schedules 1 and 2 (remembered, not read)"
 _PARTNERSHIP = re.compile(
-    r"violence reduction (?:partnership|unit|network)|\bVR[PUN]\b|safety partnership", re.IGNORECASE
-)
-_HOLDER = re.compile(
-    r"police|commissioner|constab|council|mayor|authority|trust|board|hospital|school|prison|probation",
+    r"violence (?:reduction|prevention|and vulnerability) (?:partnership|unit|network|board)|\bVR[PUN]s?\b"
+    r"|serious violence (?:duty )?(?:partnership|board)|safety partnership",
     re.IGNORECASE,
 )
+_HOLDER = re.compile(
+    r"police|commissioner|constab|council|mayor|authority|hospital|school|prison|probation"
+    r"|(?:health|care) board|NHS (?:foundation )?trust",
+    re.IGNORECASE,
+)
+"""A board or a trust by itself is no excuse: partnerships have boards, and trusts host them."""
 
 
 def _names_no_duty_holder(party: Party) -> bool:
@@ -51,7 +56,8 @@ def _each(name: str, words: str, roles: Iterable[str]) -> Callable[[Case], Itera
 
     def find(case: Case) -> Iterator[Place]:
         for party in case.agreement.parties:
-            if party.role in roles and getattr(party, name) is None:
+            held = getattr(party, name)
+            if party.role in roles and (held is None or (isinstance(held, Contact) and not says(held.post))):
                 yield Place(f"{case.party_path(party.id)}/{name}", f"{party.id} {words}")
 
     return find

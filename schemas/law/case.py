@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -14,9 +14,15 @@ from schemas.clauses.datasets import DataClass, Dataset
 from schemas.clauses.parties import Party
 from schemas.clauses.purposes import Purpose, PurposeLegal
 from schemas.law.gateways import Gateways
+from schemas.law.statements import says
 
 HEALTH_CLASS: DataClass = "patient-information"
 SPECIAL: frozenset[DataClass] = frozenset({"special-category", "patient-information"})
+
+
+def names_class(named: Collection[DataClass], shown: DataClass) -> bool:
+    """Whether classes of data name what a column shows: patient information is of a special category too."""
+    return not SPECIAL.isdisjoint(named) if shown == "special-category" else shown in named
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,11 @@ class Case:
 
     @cached_property
     def disclosures(self) -> tuple[Disclosure, ...]:
-        """Every disclosure that the grants make, once; what a party supplied itself is not disclosed to it."""
+        """Every disclosure that the grants make, once.
+
+        What a party supplied itself is not disclosed to it, nor anything to a party in the role of a processor. A
+        company whose trade is processing, and that receives for itself, is a recipient like any other.
+        """
         found: dict[tuple[str, str, str], Disclosure] = {}
         for grant in self.agreement.grants:
             dataset = self.agreement.datasets[grant.dataset]
@@ -77,7 +87,7 @@ class Case:
             for purpose in self.covered(grant.for_, dataset):
                 for to in grant.to:
                     recipient = self.party(to)
-                    if to != supplier.id and recipient.kind != "processor":
+                    if to != supplier.id and recipient.role != "processor":
                         found[grant.dataset, to, purpose] = Disclosure(grant.dataset, supplier, recipient, purpose)
         return tuple(found[key] for key in sorted(found))
 
@@ -127,19 +137,25 @@ class Case:
 
     def classes(self, name: str) -> tuple[DataClass, ...]:
         """Return the classes of data in a dataset: those declared or taken for it, and those its columns show."""
+        shown = self.shown(name).values()
+        classes = self.agreement.datasets[name].data_classes or self._taken(name)
+        return tuple(dict.fromkeys((*classes, *(held for held in shown if not names_class(classes, held)))))
+
+    def _taken(self, name: str) -> tuple[DataClass, ...]:
+        """Return the classes that are taken for a dataset that declares none.
+
+        Rows without a pseudonym are still about people where a column shows it: an attendance is a patient's.
+        """
         dataset = self.agreement.datasets[name]
-        taken: tuple[DataClass, ...] = ("depersonalised",)
+        kind = self.party(dataset.supplier).kind
         if dataset.privacy_unit == "person":
-            taken = self.table.classes_of_persons[self.party(dataset.supplier).kind]
-        classes = dataset.data_classes or taken
-        more = [held for held in self.shown(name).values() if held not in SPECIAL or SPECIAL.isdisjoint(classes)]
-        return tuple(dict.fromkeys((*classes, *more)))
+            return self.table.classes_of_persons[kind]
+        taken = self.table.classes_of_records[kind]
+        return ("personal",) if self.shown(name) and "personal" not in taken else taken
 
     def shown(self, name: str) -> dict[str, DataClass]:
-        """Return the columns of a person dataset that show a class of data by their code list."""
+        """Return the columns of a dataset, of persons or of records, that show a class of data by their code list."""
         dataset = self.agreement.datasets[name]
-        if dataset.privacy_unit != "person":
-            return {}
         classes = self.table.classes_of_codes
         return {
             column.name: classes[column.codes]
@@ -148,10 +164,10 @@ class Case:
         }  # fmt: skip
 
     def holds(self, path: str) -> bool:
-        """Whether the document holds a statement at a place, such as ``legal/information_governance/security``."""
+        """Whether the document says something at a place, such as ``legal/information_governance/security``."""
         at = self.value
         for step in path.split("/"):
             if not isinstance(at, dict) or step not in at:
                 return False
             at = at[step]
-        return bool(at)
+        return says(at)

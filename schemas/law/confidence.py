@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from schemas.law.case import HEALTH_CLASS, Case
 from schemas.law.finding import Place, Rule
+from schemas.law.statements import says
 
 CARING = frozenset({"health", "ambulance", "social-care"})
 
@@ -23,14 +24,14 @@ def _health_uses(case: Case) -> dict[str, list[str]]:
 
 def _without_confidentiality(case: Case) -> Iterator[Place]:
     for purpose, datasets in _health_uses(case).items():
-        if all(held.confidentiality is None for held in case.purposes_of(purpose)):
+        if not any(held.confidentiality and says(held.confidentiality.words) for held in case.purposes_of(purpose)):
             words = f"nothing says how the duty of confidentiality is met for {', '.join(datasets)}"
             yield Place(f"purposes/{purpose}/confidentiality", words)
 
 
 def _without_opt_out(case: Case) -> Iterator[Place]:
     for purpose, datasets in _health_uses(case).items():
-        if all(held.opt_out is None for held in case.purposes_of(purpose)):
+        if not any(held.opt_out and says(held.opt_out.words) for held in case.purposes_of(purpose)):
             words = f"nothing says what becomes of people who opted out, for {', '.join(datasets)}"
             yield Place(f"purposes/{purpose}/opt_out", words)
 
@@ -45,7 +46,8 @@ def _opt_out_contradicts(case: Case) -> Iterator[Place]:
 
 def _without_guardian(case: Case) -> Iterator[Place]:
     for party in case.agreement.parties:
-        if party.kind in CARING and party.caldicott_guardian is None:
+        guardian = party.caldicott_guardian
+        if party.kind in CARING and (guardian is None or not says(guardian.post)):
             path = f"{case.party_path(party.id)}/caldicott_guardian"
             yield Place(path, f"{party.id}, a body of the kind {party.kind}, names no Caldicott Guardian")
 

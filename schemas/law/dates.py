@@ -13,6 +13,8 @@ from schemas.law.finding import Place, Rule
 CODE = "ICO data sharing code of practice, on reviewing an agreement (remembered, not read)"
 LONGEST_REVIEW = Duration(24, 0)
 """The longest between start and review that is not remarked on: the custom of two years, and no rule of law."""
+LONGEST_GRACE = Duration(12, 0)
+"""The longest from the end to the purge that is not remarked on: a choice of this check, and no rule of law."""
 
 
 def _ended(case: Case) -> Iterator[Place]:
@@ -59,6 +61,20 @@ def _kept_long(case: Case) -> Iterator[Place]:
         if add(period.start, dataset.keep) > add(period.end, Duration(0, 1)):
             words = f"records of {name} may be kept for {dataset.keep}, and the agreement ends on {period.end}"
             yield Place(f"datasets/{name}/keep", f"{words}; they are purged then, with grace")
+
+
+def _keep_not_executed(case: Case) -> Iterator[Place]:
+    period = case.agreement.period
+    for name, dataset in case.agreement.datasets.items():
+        if add(period.start, dataset.keep) < period.end:
+            words = f"the parties undertake to keep records of {name} for {dataset.keep}, less than the agreement runs"
+            yield Place(f"datasets/{name}/keep", f"{words}; the broker deletes none for their age")
+
+
+def _grace_long(case: Case) -> Iterator[Place]:
+    grace, end = case.agreement.obligations.grace, case.agreement.period.end
+    if grace is not None and add(end, grace) > add(end, LONGEST_GRACE):
+        yield Place("obligations/grace", f"data is kept for {grace} after the end before it is purged")
 
 
 RULES = (
@@ -109,5 +125,21 @@ RULES = (
         "UK GDPR art. 5(1)(e) (remembered, not read)",
         "Keep it no longer than its purpose needs.",
         _kept_long,
+    ),
+    Rule(
+        "keep_not_executed",
+        "note",
+        "Records are to go before the agreement ends, which the broker does not execute yet.",
+        "UK GDPR art. 5(1)(e) (remembered, not read); how the broker purges: docs/privacy-model.md",
+        "See to it that the supplier withdraws or replaces old extracts in time.",
+        _keep_not_executed,
+    ),
+    Rule(
+        "grace_long",
+        "warning",
+        "Data is kept for more than a year after the end.",
+        "UK GDPR art. 5(1)(e) (remembered, not read)",
+        "Take a shorter `obligations.grace`: what the parties need to settle the end, mostly a month or three.",
+        _grace_long,
     ),
 )

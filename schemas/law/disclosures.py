@@ -44,7 +44,7 @@ def verdict(case: Case, name: str, disclosure: Disclosure, data: DataClass) -> V
         return Verdict("refused", said, source)
     if outside is not None and gateway.needs_capacity is not None:
         provision = f"{gateway.statute} s.{gateway.needs_capacity.subsection}"
-        said = f"{provision}: {outside} says by its capacity that no statute names it."
+        said = f"{provision}: {outside}"
         return Verdict("refused", said, f"{provision}; {gateway.source}")
     unmet = [item for item in rule.conditions if item not in OWN_RULES and not _met(case, item, disclosure)]
     if unmet:
@@ -53,11 +53,14 @@ def verdict(case: Case, name: str, disclosure: Disclosure, data: DataClass) -> V
 
 
 def _without_capacity(gateway: Gateway, disclosure: Disclosure) -> str | None:
-    """Return the side that is outside a gateway because no statute names it."""
-    for side in gateway.needs_capacity.of if gateway.needs_capacity is not None else ():
+    """Return why a side is outside a gateway by the capacity it states; a side that states none is let through."""
+    needs = gateway.needs_capacity
+    for side in needs.of if needs is not None else ():
         party = disclosure.supplier if side == "from" else disclosure.recipient
         if party.capacity == "none":
-            return party.id
+            return f"{party.id} says by its capacity that no statute names it."
+        if needs is not None and party.capacity is not None and party.capacity not in needs.capacities:
+            return f"{party.id} says by its capacity that it takes part as {party.capacity}, which is not named there."
     return None
 
 

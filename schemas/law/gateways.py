@@ -35,9 +35,13 @@ class Condition(Strict):
 
 
 class NeedsCapacity(Strict):
-    """On which sides a gateway is for bodies that a statute names; the capacity ``none`` is outside it."""
+    """On which sides a gateway is for bodies that a statute names, and in which capacities.
+
+    Another capacity that a party states is outside the gateway; a party that states none is judged by its kind.
+    """
 
     of: Annotated[tuple[Side, ...], Field(min_length=1)]
+    capacities: Annotated[tuple[Capacity, ...], Field(min_length=1)]
     subsection: Text
 
 
@@ -82,6 +86,7 @@ class Gateways(Strict):
     reading: Text
     data_classes: dict[DataClass, Text]
     classes_of_persons: dict[PartyKind, tuple[DataClass, ...]]
+    classes_of_records: dict[PartyKind, tuple[DataClass, ...]]
     classes_of_codes: dict[ArtefactName, DataClass]
     groups: dict[Slug, Group]
     capacities: dict[PartyKind, tuple[Capacity, ...]]
@@ -95,6 +100,7 @@ class Gateways(Strict):
         for part, said, all_of in (
             ("data_classes", self.data_classes, CLASSES),
             ("classes_of_persons", self.classes_of_persons, KINDS),
+            ("classes_of_records", self.classes_of_records, KINDS),
             ("capacities", self.capacities, KINDS),
         ):
             missing = sorted(set(all_of) - set(said))

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from schemas.clauses.datasets import DataClass
 from schemas.clauses.purposes import PurposeLegal
-from schemas.law.bases import paragraphs
-from schemas.law.case import SPECIAL, Case
+from schemas.law.bases import paragraphs, paragraphs_cited
+from schemas.law.case import SPECIAL, Case, names_class
 from schemas.law.finding import Place, Rule
+from schemas.law.statements import says
 
 REMEMBERED = "(remembered, not read)"
 
@@ -43,20 +44,20 @@ def _without_article_9(case: Case) -> Iterator[Place]:
 
 def _without_article_10(case: Case) -> Iterator[Place]:
     for path, basis, datasets in _lacking(case, frozenset({"criminal-offence"})):
-        if basis.article_10 is None and not basis.part_3:
+        if not says(basis.article_10) and not basis.part_3:
             yield Place(f"{path}/article_10", f"no authority for data on offences in {datasets}")
 
 
 def _sensitive_under_part_3(case: Case) -> Iterator[Place]:
     for path, basis, datasets in _lacking(case, SPECIAL):
-        if basis.part_3 and basis.part_3_condition is None:
+        if basis.part_3 and not says(basis.part_3_condition):
             yield Place(f"{path}/part_3_condition", f"no condition for sensitive processing of {datasets}")
 
 
 def _class_left_out(case: Case) -> Iterator[Place]:
     for name, dataset in case.agreement.datasets.items():
         for column, shown in case.shown(name).items():
-            if dataset.data_classes and not {shown, "patient-information"} & set(dataset.data_classes):
+            if dataset.data_classes and not names_class(dataset.data_classes, shown):
                 yield Place(
                     f"datasets/{name}/data_classes", f"the column {column} is {shown} data, and it is not named"
                 )
@@ -86,6 +87,10 @@ def _unknown_paragraph(case: Case) -> Iterator[Place]:
         if unknown or (basis.schedule_1 is not None and not paragraphs(basis.schedule_1)):
             known = ", ".join(case.table.bases.schedule_1)
             yield Place(f"{path}/schedule_1", f"the table knows only paragraphs {known}, so nobody checked this one")
+        more = [held for held in paragraphs_cited(basis.article_10) if held not in case.table.bases.schedule_1]
+        if more:
+            words = f"the table does not know paragraph {', '.join(more)}, so nobody checked it"
+            yield Place(f"{path}/article_10", words)
 
 
 def _without_policy_document(case: Case) -> Iterator[Place]:
@@ -94,10 +99,10 @@ def _without_policy_document(case: Case) -> Iterator[Place]:
     needing = [
         f"{path} (paragraph {held})"
         for path, basis in _bases(case)
-        for held in paragraphs(basis.schedule_1)
+        for held in dict.fromkeys((*paragraphs(basis.schedule_1), *paragraphs_cited(basis.article_10)))
         if held in case.table.bases.schedule_1 and case.table.bases.schedule_1[held].policy_document
     ]
-    needing += [f"{path} (Part 3)" for path, basis in _bases(case) if basis.part_3 and basis.part_3_condition]
+    needing += [f"{path} (Part 3)" for path, basis in _bases(case) if basis.part_3 and says(basis.part_3_condition)]
     if needing:
         yield Place("legal/apd", f"no appropriate policy document is named for {', '.join(needing)}")
 
@@ -105,8 +110,19 @@ def _without_policy_document(case: Case) -> Iterator[Place]:
 def _law_not_laid_down(case: Case) -> Iterator[Place]:
     for path, basis in _bases(case):
         point = case.table.bases.article_6[basis.article_6]
-        if point.law_laid_down and basis.article_6_law is None and not basis.part_3:
+        if point.law_laid_down and not says(basis.article_6_law) and not basis.part_3:
             yield Place(f"{path}/article_6_law", f"article 6(1)({basis.article_6}) without the law that lays it down")
+
+
+def _closed_point(case: Case) -> Iterator[Place]:
+    relied: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for use in case.uses:
+        closed = case.table.bases.article_6[use.basis.article_6].closed_to
+        if case.party(use.party).kind in closed and not use.basis.part_3:
+            relied[use.path, use.basis.article_6].add(use.party)
+    for (path, point), parties in relied.items():
+        words = f"article 6(1)({point}) is not open to a public authority in its tasks: {', '.join(sorted(parties))}"
+        yield Place(f"{path}/article_6", words)
 
 
 def _not_competent(case: Case) -> Iterator[Place]:
@@ -191,6 +207,15 @@ RULES = (
         f"UK GDPR art. 6(3); DPA 2018 s.8 {REMEMBERED}",
         "Name the law under `article_6_law`.",
         _law_not_laid_down,
+    ),
+    Rule(
+        "legitimate_interests_of_authority",
+        "error",
+        "A public authority relies on legitimate interests.",
+        f"UK GDPR art. 6(1), second subparagraph; DPA 2018 s.7 on who is a public authority {REMEMBERED}",
+        "Name the point that fits the authority's task, mostly (e) or (c), with its law under `article_6_law`; or give "
+        "the bodies that are none a basis of their own under `legal_of`.",
+        _closed_point,
     ),
     Rule(
         "part_3_not_competent",

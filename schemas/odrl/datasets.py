@@ -113,7 +113,7 @@ def read(duties: list[Node], own: Names) -> Json:
 def _read(supply: Node, delete: Node, asset: Node, own: Names) -> Json:
     made: Json = {
         "schema": _artefact(asset),
-        "supplier": names.party_name(_only(supply, "assignee"), supply.at("assignee")),
+        "supplier": names.party_name(supply.only("assignee", "party"), supply.at("assignee")),
         "every": supply.constraint("odrl:timeInterval").text("rightOperand"),
         "keep": delete.constraint("odrl:delayPeriod").text("rightOperand"),
         "bounds": asset.said(per_person="perPerson"),
@@ -144,10 +144,3 @@ def _class(term: Any, path: str) -> str:
     if term not in _CLASS_OF:
         raise other_shape(path, "no class of data that Concordat knows")
     return _CLASS_OF[term]
-
-
-def _only(node: Node, key: str) -> str:
-    found = node.texts(key)
-    if len(found) != 1:
-        raise other_shape(node.at(key), "one party is expected")
-    return found[0]

@@ -72,7 +72,7 @@ def read_budget(duties: list[Node]) -> Json:
         if action is None or action.text("value") != _SPEND:
             continue
         if not action.constraints("concordat:epsilon", key="refinement"):
-            party = names.party_name(duty.texts("assignee")[0], duty.at("assignee"))
+            party = names.party_name(duty.only("assignee", "party"), duty.at("assignee"))
             made["shares"][party] = _right(action, "concordat:shareOfBudget")
             continue
         made["budget"] = {

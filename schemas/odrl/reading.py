@@ -76,6 +76,13 @@ class Node:
             raise other_shape(self.at(key), "texts are expected")
         return found
 
+    def only(self, key: str, what: str) -> str:
+        """Return the one text of a list of one."""
+        found = self.texts(key)
+        if len(found) != 1:
+            raise other_shape(self.at(key), f"one {what} is expected")
+        return found[0]
+
     def types(self) -> list[str]:
         """Return the node's types."""
         value = self.get("@type")

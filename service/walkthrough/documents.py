@@ -16,7 +16,7 @@ _COMMISSIONER = """  - id: south-wales-pcc
     kind: local-policing-body
     role: recipient
     controller_status: independent-controller
-    capacity: relevant-authority
+    capacity: local-policing-body
     key: placeholder-key-of-south-wales-pcc_________
     dpo: {post: Data protection officer}
     siro: {post: Senior information risk owner}
@@ -42,6 +42,8 @@ def year_of(today: date) -> int:
 def signed_text(keys: Mapping[str, str], today: date) -> str:
     """Return version 1: the example with the commissioner as recipient, these keys, and dates that hold today.
 
+    Records are kept as long as it runs, so that the check has nothing to remark on.
+
     Args:
         keys: Thumbprint of each party's key.
         today: Fixes the year.
@@ -49,6 +51,7 @@ def signed_text(keys: Mapping[str, str], today: date) -> str:
     text = agreements.path("cardiff-minimal").read_text(encoding="utf-8")
     text = text[text.index("concordat: agreement/v1") :]
     text = text.replace("  - id: operator\n", _COMMISSIONER + "  - id: operator\n")
+    text = text.replace("keep: P1Y", "keep: P2Y")
     text = text.replace("\nprivacy:\n", f"{GRANT}\nprivacy:\n")
     text = text.replace(
         'shares: {south-wales-police: "0.7", cardiff-ed: "0.3"}',
@@ -61,8 +64,9 @@ def signed_text(keys: Mapping[str, str], today: date) -> str:
 
 
 def draft_text(signed: str) -> str:
-    """Return the flawed draft: it rests on section 16, which does not reach patients."""
-    return signed.replace("gateway: [cda-1998-s115]", "gateway: [pcsc-2022-s16]")
+    """Return the flawed draft: it rests on section 16, in that Act's capacities, and does not reach patients."""
+    text = signed.replace("capacity: relevant-authority", "capacity: specified-authority")
+    return text.replace("gateway: [cda-1998-s115]", "gateway: [pcsc-2022-s16]")
 
 
 def amended_text(signed: str) -> str:

@@ -128,9 +128,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """The smallest worked agreement."""
+    """The smallest worked agreement, its records kept as long as it runs, so that nothing is remarked on."""
     path = tmp_path / "agreement.yaml"
-    path.write_bytes(agreements.path("cardiff-minimal").read_bytes())
+    text = agreements.path("cardiff-minimal").read_text(encoding="utf-8")
+    path.write_text(text.replace("keep: P1Y", "keep: P2Y"), encoding="utf-8")
     return path
 
 
@@ -178,7 +179,7 @@ def test_people_read_what_where_by_which_source_and_what_to_do(run: Run, file: P
 def test_findings_are_grouped_by_severity_the_gravest_first(run: Run, file: Path) -> None:
     by_section_16(file)
     without_rights(file)
-    edit(file, "keep: P1Y", "keep: P3Y")
+    edit(file, "keep: P2Y", "keep: P3Y")
     told = run(file, *DAY).stdout
     places = [told.index(word) for word in ("errors\n", "1 warning\n", "1 note\n", "errors, 1 warning; 1 note.")]
     assert places == sorted(places)
@@ -193,7 +194,7 @@ def test_warnings_fail_only_where_they_shall(run: Run, file: Path) -> None:
 
 
 def test_notes_never_fail(run: Run, file: Path) -> None:
-    edit(file, "keep: P1Y", "keep: P3Y")
+    edit(file, "keep: P2Y", "keep: P3Y")
     done = run(file, *DAY, "--fail-on", "warning")
     assert (done.exit_code, "1 note" in done.stdout) == (0, True)
 
@@ -269,6 +270,24 @@ def test_the_law_is_looked_at_only_when_the_document_is_one(
         assert rules == {code}
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("a.yaml", "concordat: agreement/v1\nid: [\nversion: }\n", 3),
+        ("a.yaml", 'id: a\nversion: "1"\nid: b\n', 3),
+        ("a.yaml", "id: a\ntitle: &b c\n", 2),
+        ("a.json", '{"id": "a",\n "version": }\n', 2),
+    ],
+)
+def test_what_cannot_be_parsed_is_told_at_its_line(run: Run, tmp_path: Path, name: str, text: str, line: int) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    (result,) = json.loads(run(name, *DAY, "--format", "sarif").stdout)["runs"][0]["results"]
+    (location,) = result["locations"]
+    assert location["physicalLocation"]["region"]["startLine"] == line
+    (finding,) = json.loads(run(name, *DAY, "--format", "json").stdout)["findings"]
+    assert finding["line"] == line
+
+
 def test_a_file_is_named_by_a_uri(run: Run, file: Path) -> None:
     without_rights(file)
     spaced = file.with_name("our agreement.yaml")
@@ -286,6 +305,8 @@ def test_a_file_is_named_by_a_uri(run: Run, file: Path) -> None:
 def test_a_json_file_is_read_by_its_suffix(run: Run, tmp_path: Path) -> None:
     value = documents.load(agreements.path("cardiff-minimal").read_bytes())
     del value["legal"]["review"]
+    for dataset in value["datasets"].values():
+        dataset["keep"] = "P2Y"
     (tmp_path / "a.json").write_text(json.dumps(value, indent=1))
     told = json.loads(run("a.json", *DAY, "--format", "json").stdout)["findings"]
     assert [finding["rule"] for finding in told] == ["review_missing"]

@@ -12,7 +12,7 @@ import pytest
 from schemas import artefacts
 from schemas.clauses.datasets import DataClass
 from schemas.clauses.parties import PartyKind
-from schemas.law.bases import paragraphs
+from schemas.law.bases import paragraphs, paragraphs_cited
 from schemas.law.gateways import Gateways
 from schemas.model import InvalidDocument, read
 
@@ -150,3 +150,22 @@ def test_the_table_holds_no_number_that_could_be_read_two_ways() -> None:
 )
 def test_paragraphs_are_read_out_of_what_people_write(said: str | None, expected: tuple[str, ...]) -> None:
     assert paragraphs(said) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("DPA 2018 s.10(5) and Schedule 1 paragraph 6, statutory purposes", ("6",)),
+        ("Schedule 1 paragraphs 6(1), (2)(a), 10 and 18 and s.11", ("6", "10", "18")),
+        ("paragraph 6 of Schedule 1", ("6",)),
+        ("DPA 2018 s.10(5), Sch. 1 para. 10", ("10",)),
+        ("Schedule 1, 6", ("6",)),
+        ("DPA 2018 s.10(5)", ()),
+        ("Schedule 8 paragraph 1", ()),
+        ("paragraphs 2 and 3 of Schedule 8", ()),
+        ("para " + "1,(2) " * 600 + "x", ("1",) * 600),
+        (None, ()),
+    ],
+)
+def test_an_authority_cites_paragraphs_among_other_provisions(said: str | None, expected: tuple[str, ...]) -> None:
+    assert paragraphs_cited(said) == expected

@@ -181,6 +181,16 @@ def test_another_shape_is_refused_with_its_place_and_without_its_words(path, new
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize("times", [0, 2])
+def test_a_share_of_the_budget_without_one_recipient_is_refused(times):
+    policy = export(loaded())
+    (index,) = [n for n, duty in enumerate(policy["obligation"]) if duty["@id"].endswith("#privacy/shares/as-opcc")]
+    policy["obligation"][index]["assignee"] *= times
+    with pytest.raises(DocumentError) as caught:
+        read(policy)
+    assert (caught.value.code, caught.value.path) == ("odrl_shape", f"obligation/{index}/assignee")
+
+
 def test_a_rule_too_many_is_refused():
     policy = export(loaded())
     policy["permission"] = [*policy["permission"], policy["permission"][0] | {"@id": "urn:x:y"}]
