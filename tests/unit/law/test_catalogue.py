@@ -329,8 +329,9 @@ def test_a_dataset_cannot_call_rows_of_an_ed_depersonalised() -> None:
 
 
 def test_street_crime_and_deliberate_fires_stay_depersonalised() -> None:
-    fires = {"schema": "deliberate-fires/v1", "purposes": ["violence-prevention"]}
-    for fields in ({}, fires):
+    fires: dict[str, Any] = {"schema": "deliberate-fires/v1", "purposes": ["violence-prevention"]}
+    crime: dict[str, Any] = {}
+    for fields in (crime, fires):
         by_17a = street_crime(gateway=["cda-1998-s17a"], **fields)
         assert found(by_17a) == []
         brigade = another_party("brigade", kind="fire", capacity="relevant-authority")

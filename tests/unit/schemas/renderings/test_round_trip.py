@@ -93,7 +93,8 @@ def test_facts_stand_where_a_reader_of_odrl_and_dpv_looks_for_them():
     assert permission["assignee"][0]["source"] == "urn:concordat:party:bristol"
     assert scope["leftOperand"] == "odrl:spatial"
     assert scope["rightOperand"]["@list"][0]["@id"].endswith("/E06000023")
-    assert policy["hasRecipient"] == ["urn:concordat:party:as-opcc", "urn:concordat:party:bristol"]
+    councils = ("bath-and-north-east-somerset", "bristol", "north-somerset", "south-gloucestershire", "somerset")
+    assert policy["hasRecipient"] == [f"urn:concordat:party:{party}" for party in ("as-opcc", *councils)]
     assert policy["hasDataProcessor"] == ["urn:concordat:party:hub-it"]
     purpose = policy["hasPurpose"][0]
     assert purpose["@type"] == ["dpv:Purpose", "dpv:PublicBenefit"]
