@@ -186,7 +186,7 @@ class Model:
         stops = (
             (self.purged, "agreement_purged"),
             (self.ended is not None, "agreement_terminated"),
-            (bool(self.suspended), "agreement_suspended"),
+            (bool(self.suspended - set(self.withdrawn)), "agreement_suspended"),
         )
         for stopped, code in stops:
             if stopped:
