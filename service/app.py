@@ -21,6 +21,7 @@ from schemas.jws import encode, public_jwk, sign, sign_text, thumbprint
 from service.aggregates import release
 from service.aggregates.approvals import Approvals
 from service.aggregates.asking import Asking
+from service.aggregates.completion import Completion
 from service.aggregates.reading import Reading
 from service.aggregates.simulating import Simulating
 from service.agreements.catalogue import Catalogue
@@ -112,11 +113,11 @@ def build(
     origin = log_origin(settings.issuer)
     log = Log(store, origin, log_key)
     appends = Appends(store)
+    sign_release = partial(release.signed, partial(_sign_text, release_key, release.SIGNATURE_TYPE))
     asking = Asking(
-        store,
-        appends, engine, lake, settings.issuer, partial(_sign_text, release_key, release.SIGNATURE_TYPE), clock, new_id,
-        identifiers.find_in_text, fault,
+        store, appends, settings.issuer, sign_release, clock, new_id, identifiers.find_in_text, fault
     )  # fmt: skip
+    completion = Completion(store, engine, lake, settings.issuer, sign_release, clock, new_id, fault)
     pushes = Pushes(
         Means(
             store=store,
@@ -136,7 +137,7 @@ def build(
     if recover:
         sweep(settings.spool)
         intake.recover()
-        asking.recover()
+        completion.recover()
     return Broker(
         settings=settings,
         store=store,
@@ -150,6 +151,7 @@ def build(
         intake=intake,
         compaction=Compaction(store, lake, intake.schema_of, intake.vacuum, settings.compact_files, fault),
         asking=asking,
+        completion=completion,
         approvals=Approvals(store, settings.issuer, clock, identifiers.find_in_text),
         reading=Reading(store, appends, settings.issuer, clock),
         simulating=Simulating(settings.issuer, clock),

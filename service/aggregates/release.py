@@ -6,13 +6,14 @@ Only ``answer`` sees exact totals, and what it returns is made from noisy values
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.calendar import name as period_name
+from schemas.canonical import canonical, canonical_object
 from service.aggregates.intents import Question
 from service.aggregates.ports import IntentRow
 from service.agreements.standing import Current
@@ -102,6 +103,13 @@ def body(release_id: str, intent: IntentRow, made: Answer, pinned: Mapping[str, 
     if made.unlinked is not None:
         body["unlinked"] = made.unlinked
     return body
+
+
+def signed(sign: Callable[[bytes], str], made: dict[str, Any]) -> bytes:
+    """Return an object's canonical JSON with its signature in it; large parts are serialised once."""
+    members = {name: canonical(value) for name, value in made.items()}
+    signature = sign(canonical_object(members))
+    return canonical_object(members | {"signature": canonical(signature)})
 
 
 def repeated(held: dict[str, Any], plan: EffectivePlan, purpose: str, found: Current, index: int) -> dict[str, Any]:

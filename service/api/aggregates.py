@@ -114,9 +114,9 @@ async def ask(agreement: str, request: Request) -> Response:
     answered = accept or tables.JSON
     if isinstance(made, Ready):
         return tables.response(made.text, answered)
-    computed = await run_in_threadpool(broker.asking.compute, made.intent)
+    computed = await run_in_threadpool(broker.completion.compute, made.intent)
     await _tick(arrived, broker.settings.answer_time_step)
-    return tables.response(await run_in_threadpool(broker.asking.complete, computed), answered)
+    return tables.response(await run_in_threadpool(broker.completion.complete, computed), answered)
 
 
 async def _tick(arrived: float, step: float) -> None:

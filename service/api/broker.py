@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from service.aggregates.approvals import Approvals
 from service.aggregates.asking import Asking
+from service.aggregates.completion import Completion
 from service.aggregates.reading import Reading
 from service.aggregates.simulating import Simulating
 from service.agreements.catalogue import Catalogue, CatalogueTransaction
@@ -74,6 +75,7 @@ class Broker:
     intake: Intake
     compaction: Compaction
     asking: Asking
+    completion: Completion
     approvals: Approvals
     reading: Reading
     simulating: Simulating

@@ -50,6 +50,7 @@ def waiting_world(
         return replace(
             broker,
             asking=replace(broker.asking, clock=clock),
+            completion=replace(broker.completion, clock=clock),
             approvals=replace(broker.approvals, clock=clock),
         )
 

@@ -49,9 +49,9 @@ def watched(folder: Path, **changes: Any) -> Iterator[tuple[Served, Broker, Watc
     engines: list[Watched] = []
 
     def tune(broker: Broker) -> Broker:
-        engines.append(Watched(broker.asking.engine))
-        asking = replace(broker.asking, engine=engines[0])
-        return replace(broker, asking=asking, compaction=replace(broker.compaction, **changes))
+        engines.append(Watched(broker.completion.engine))
+        completion = replace(broker.completion, engine=engines[0])
+        return replace(broker, completion=completion, compaction=replace(broker.compaction, **changes))
 
     with serve_here(folder, tune=tune) as served:
         assert served.broker is not None
@@ -131,7 +131,7 @@ def test_a_question_pinned_before_a_compaction_is_answered_after_it(tmp_path, bo
         assert isinstance(pending, Pending)
         pinned = json.loads(pending.intent.pinned)[DATASET]
         broker.compaction.run()
-        release = json.loads(broker.asking.complete(broker.asking.compute(pending.intent)))
+        release = json.loads(broker.completion.complete(broker.completion.compute(pending.intent)))
         assert release["data_version"] == pinned["name"]
         assert len(engine.files[0]) == 3, "what an open question pins stays on the disk"
         assert served.ask(small(), "held").json() == release

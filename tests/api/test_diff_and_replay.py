@@ -211,7 +211,7 @@ def test_a_replay_is_an_access_that_is_logged_charges_nothing_and_reads_no_data(
         return found
 
     before = money()
-    engine = served.broker.asking.engine
+    engine = served.broker.completion.engine
     monkeypatch.setattr(type(engine), "totals", lambda *_: pytest.fail("a replay read data"))
     assert replay(served, "as-opcc").json()["flips"]
     assert money() == before

@@ -73,8 +73,8 @@ def pushed(folder: Path, edit: Any = bound) -> Iterator[tuple[Served, Recorder]]
     recorders: list[Recorder] = []
 
     def tune(broker: Broker) -> Broker:
-        recorders.append(Recorder(broker.asking.engine))
-        return replace(broker, asking=replace(broker.asking, engine=recorders[0]))
+        recorders.append(Recorder(broker.completion.engine))
+        return replace(broker, completion=replace(broker.completion, engine=recorders[0]))
 
     with serve_here(folder, agreement_file(folder, edit), tune, geography.artefacts(folder)) as served:
         answer = served.push("as-police", "police-violence", extract())

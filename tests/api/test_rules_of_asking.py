@@ -19,6 +19,7 @@ from schemas.agreement import SIGNATURE_TYPE, signature_payload
 from schemas.jws import sign
 from schemas.request import parse
 from service.aggregates.asking import Asking, Pending
+from service.aggregates.completion import Completion
 from service.aggregates.engine import Engine, Table
 from service.agreements.registry import TERMINATION_TYPE, termination_payload
 from service.api.broker import Broker
@@ -60,17 +61,21 @@ def rigged(folder: Path, *, step: float = 0.05, agreement: Path = WORKED_EXAMPLE
     rig = Rig()
 
     def tune(broker: Broker) -> Broker:
-        rig.inner = broker.asking.engine
-        asking = replace(broker.asking, engine=rig, clock=rig.clock)
-        return replace(broker, asking=asking, settings=replace(broker.settings, answer_time_step=step))
+        rig.inner = broker.completion.engine
+        return replace(
+            broker,
+            asking=replace(broker.asking, clock=rig.clock),
+            completion=replace(broker.completion, engine=rig, clock=rig.clock),
+            settings=replace(broker.settings, answer_time_step=step),
+        )
 
     with serve_here(folder, agreement, tune) as served:
         yield served, rig
 
 
-def asking_of(served: Served) -> Asking:
+def use_cases(served: Served) -> tuple[Asking, Completion]:
     assert served.broker is not None
-    return served.broker.asking
+    return served.broker.asking, served.broker.completion
 
 
 def agreement_file(folder: Path, edit: Callable[[dict[str, Any]], None]) -> Path:
@@ -258,7 +263,7 @@ def test_the_lifetime_budget_ends_all_periods(tmp_path):
 @pytest.mark.parametrize("change", ["push", "replace", "withdraw"])
 def test_a_push_between_charge_and_completion_does_not_change_the_answer(tmp_path, extracts, change):
     with rigged(tmp_path) as (served, rig):
-        asking = asking_of(served)
+        asking, completion = use_cases(served)
         body = extracts["police-violence"].read_bytes()
         half = b"".join(body.splitlines(keepends=True)[:4000])
         receipt = served.push("as-police", "police-violence", half).json()
@@ -268,7 +273,7 @@ def test_a_push_between_charge_and_completion_does_not_change_the_answer(tmp_pat
         pending = asking.prepare(ANALYST, name, served.broker.conceal("held"), parse(request))
         assert isinstance(pending, Pending)
         pinned = json.loads(pending.intent.pinned)["police-violence"]
-        files = asking.lake.files(name, "police-violence", pinned["lake"])
+        files = completion.lake.files(name, "police-violence", pinned["lake"])
         assert files
         if change == "push":
             done = served.push("as-police", "police-violence", body, "more", params={"to": "2026-07-31"})
@@ -278,10 +283,10 @@ def test_a_push_between_charge_and_completion_does_not_change_the_answer(tmp_pat
             with served.http("as-police", "supplier") as http:
                 done = http.delete(f"{served.agreement}/datasets/police-violence/extracts/{receipt['extract']}")
         assert done.is_success, done.text
-        computed = asking.compute(pending.intent)
+        computed = completion.compute(pending.intent)
         assert computed.failure is None
         assert rig.files == [{"police-violence": tuple(files)}]
-        release = json.loads(asking.complete(computed))
+        release = json.loads(completion.complete(computed))
         assert release["data_version"] == pinned["name"]
         assert release["covered"] == {"police-violence": [DAYS]}
         whole = sum(row["measures"]["count"]["value"] for row in release["rows"])
@@ -465,10 +470,10 @@ def test_an_ended_agreement_answers_and_takes_nothing(served, extracts):
     receipt = served.push("as-police", "police-violence", body).json()
     request = small()
     release = served.ask(request, "before").json()
-    asking, name = asking_of(served), served.clients["agreement"]["id"]
+    (asking, completion), name = use_cases(served), served.clients["agreement"]["id"]
     pending = asking.prepare(ANALYST, name, "open", parse(small(where=[{"field": "knife", "is": True}])))
     assert isinstance(pending, Pending)
-    computed = asking.compute(pending.intent)
+    computed = completion.compute(pending.intent)
 
     def terminate(party: str, signer: str) -> tuple[int, str]:
         with served.http(party, "ig-lead") as http:
@@ -490,9 +495,9 @@ def test_an_ended_agreement_answers_and_takes_nothing(served, extracts):
         assert (answer.status_code, answer.json()["code"]) == (403, "agreement_terminated"), answer.text
         assert "rows" not in answer.json()
     with pytest.raises(Forbidden) as caught:
-        asking.complete(computed)
+        completion.complete(computed)
     assert caught.value.code == "agreement_terminated"
-    assert asking.recover() == 0
+    assert completion.recover() == 0
     with served.http("as-opcc", "analyst") as http:
         held = http.get(f"{served.agreement}/releases/{release['id']}")
     assert (held.status_code, held.json()["code"]) == (403, "agreement_terminated")

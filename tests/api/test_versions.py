@@ -254,14 +254,14 @@ def test_a_suspension_stops_answers_and_pushes_at_once(served):
 
 
 def test_a_suspension_keeps_back_the_release_of_a_question_that_is_running(served):
-    asking = served.broker.asking
+    asking, completion = served.broker.asking, served.broker.completion
     caller = Caller("as-opcc-client", "as-opcc", frozenset({Role.ANALYST}))
     pending = asking.prepare(caller, served.clients["agreement"]["id"], "running", parse(count_request()))
-    computed = asking.compute(pending.intent)
+    computed = completion.compute(pending.intent)
     with served.http("bri-ed", "ig-lead") as http:
         assert http.post(f"{served.agreement}/suspension").status_code == 200
     with pytest.raises(Forbidden) as caught:
-        asking.complete(computed)
+        completion.complete(computed)
     assert caught.value.code == "agreement_suspended"
     assert [item["entry"]["kind"] for item in served.entries() if item["entry"]["charge"]] == ["charged"]
     assert not served.entries(kind="released")

@@ -125,12 +125,12 @@ def test_a_question_that_is_running_when_the_agreements_day_comes_is_not_release
         value["version"] = "2"
         value["period"]["review_by"] = "2028-03-31"
         bench.register(value)
-    asking = bench.replica().asking
-    computed = asking.compute(bench.pending(QUESTIONS[0]).intent)
+    completion = bench.replica().completion
+    computed = completion.compute(bench.pending(QUESTIONS[0]).intent)
     bench.now += timedelta(seconds=1)
     assert bench.now.date() == day
     with pytest.raises(Forbidden) as caught:
-        asking.complete(computed)
+        completion.complete(computed)
     assert caught.value.code == expected
     assert bench.kinds()[-1] == "failed"
     assert "released" not in bench.kinds()

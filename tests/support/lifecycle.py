@@ -153,10 +153,10 @@ class Bench:
         self, request: Any = None, key: str = "ask", party: str = "as-opcc", broker: Broker | None = None
     ) -> dict[str, Any]:
         """Ask and complete a question; return the release."""
-        asking = (broker or self.broker).asking
+        completion = (broker or self.broker).completion
         made = self.prepare(request, key, party, broker)
         assert not isinstance(made, Waiting)
-        text = made.text if isinstance(made, Ready) else asking.complete(asking.compute(made.intent))
+        text = made.text if isinstance(made, Ready) else completion.complete(completion.compute(made.intent))
         release: dict[str, Any] = json.loads(text)
         return release
 

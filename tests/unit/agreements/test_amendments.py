@@ -50,10 +50,10 @@ def code(call, *arguments, **named):
 
 
 def test_a_question_in_flight_is_not_released_under_a_version_that_grants_less(bench):
-    asking = bench.broker.asking
-    computed = asking.compute(bench.pending(QUESTION, "running").intent)
+    completion = bench.broker.completion
+    computed = completion.compute(bench.pending(QUESTION, "running").intent)
     amended(bench, narrowed)
-    assert code(asking.complete, computed) == "agreement_amended"
+    assert code(completion.complete, computed) == "agreement_amended"
     assert "released" not in bench.kinds()
     assert bench.entries()[-1]["result"]["code"] == "agreement_amended"
 
@@ -61,7 +61,7 @@ def test_a_question_in_flight_is_not_released_under_a_version_that_grants_less(b
 def test_a_restart_completes_no_question_that_a_new_version_narrows(bench):
     bench.pending(QUESTION, "open")
     amended(bench, narrowed)
-    bench.broker.asking.recover()
+    bench.broker.completion.recover()
     assert "released" not in bench.kinds()
     assert len(bench.ask(QUESTION, "fresh")["rows"]) == 1
 
@@ -86,8 +86,8 @@ def test_an_amendment_that_leaves_the_question_as_it_is_changes_nothing_for_it(b
     made = bench.prepare(QUESTION, "key")
     assert isinstance(made, Ready)
     assert json.loads(made.text)["id"] == first["id"]
-    asking = bench.broker.asking
-    assert json.loads(asking.complete(asking.compute(running.intent)))["repeat"] is False
+    completion = bench.broker.completion
+    assert json.loads(completion.complete(completion.compute(running.intent)))["repeat"] is False
 
 
 def test_a_supplier_that_a_version_leaves_out_holds_nobody_up(bench):

@@ -240,17 +240,17 @@ def test_there_is_no_receipt_before_the_purge(bench):
 def test_after_the_purge_nothing_is_answered_taken_signed_or_computed(bench, tmp_path):
     stored = bench.ask(STORED, "stored")
     open_question = bench.pending(OPEN, "open").intent
-    computed = bench.broker.asking.compute(open_question)
+    computed = bench.broker.completion.compute(open_question)
     ended(bench)
     ran: list[str] = []
     bench.faults = ran.append
     for key, request in (("stored", STORED), ("again", STORED), ("open", OPEN)):
         assert code(bench.prepare, request, key) == "agreement_purged"
         assert bench.entries()[-1]["decision"]["code"] == "agreement_purged"
-    assert bench.broker.asking.compute(open_question).failure.code == "agreement_purged"
+    assert bench.broker.completion.compute(open_question).failure.code == "agreement_purged"
     assert "after-engine" not in ran, "no question is run over data that is not there"
-    assert code(bench.broker.asking.complete, computed) == "agreement_purged"
-    assert bench.broker.asking.recover() == 0
+    assert code(bench.broker.completion.complete, computed) == "agreement_purged"
+    assert bench.broker.completion.recover() == 0
     assert bench.kinds().count("released") == 1
     assert code(bench.push, "as-police", "police-violence", small_extract(tmp_path, "police-violence"), "new") == (
         "agreement_purged"
@@ -307,7 +307,7 @@ def test_a_supplier_that_left_has_its_own_records_purged_and_no_others(bench):
         bench.broker.purges.receipt(tx, bench.caller("bri-ed"), AGREEMENT)
     assert code(bench.rescind, "as-police") == "grace_over"
     assert code(bench.prepare, OPEN, "open") == "supplier_withdrawn"
-    assert bench.broker.asking.recover() == 0
+    assert bench.broker.completion.recover() == 0
     ed = count_request(dataset="ed-assaults", by=[{"field": "lad"}], where=[])
     assert bench.ask(ed, "ed")["rows"], "everything else goes on"
     with bench.broker.store.read() as tx:

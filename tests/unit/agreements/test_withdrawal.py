@@ -99,11 +99,11 @@ def test_the_catalogue_says_what_is_withdrawn(bench):
 
 def test_a_question_that_is_running_is_not_released_when_its_supplier_or_its_asker_withdraws(bench, police):
     bench.push("as-police", "police-violence", police)
-    asking = bench.broker.asking
+    completion = bench.broker.completion
     for party, expected in (("as-police", "supplier_withdrawn"), ("as-opcc", "party_withdrawn")):
-        computed = asking.compute(bench.pending(FRESH, party).intent)
+        computed = completion.compute(bench.pending(FRESH, party).intent)
         bench.withdraw(party)
-        assert code(asking.complete, computed) == expected
+        assert code(completion.complete, computed) == expected
         assert bench.entries()[-1]["result"]["code"] == expected
         bench.rescind(party)
     assert "released" not in bench.kinds()
