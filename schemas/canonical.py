@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,9 +25,29 @@ def canonical(value: Any) -> bytes:
         DocumentError: ``not_canonical`` where the value has no canonical form.
     """
     try:
-        return rfc8785.dumps(value)
+        return _ENCODE(value).encode() if _is_plain(value) else rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, RecursionError, UnicodeEncodeError) as error:
         raise DocumentError("not_canonical", "the value has no canonical JSON form") from error
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")).encode
+_MAX_INTEGER = 2**53 - 1
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether the standard library writes a value as RFC 8785 does, only faster.
+
+    It does for text, booleans, null and whole numbers that fit, in lists and in objects with ASCII names. Floats have
+    their own form there, and names beyond ASCII may sort otherwise, by UTF-16 units.
+    """
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        return bool(-_MAX_INTEGER <= value <= _MAX_INTEGER)
+    if kind is dict:
+        return all(type(name) is str and name.isascii() and _is_plain(item) for name, item in value.items())
+    return kind is list and all(_is_plain(item) for item in value)
 
 
 def canonical_object(members: Mapping[str, bytes]) -> bytes:

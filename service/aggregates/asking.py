@@ -12,7 +12,8 @@ Step 1 stands here, steps 2 to 4 in ``completion.py``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,7 @@ from schemas.request import AggregateRequest
 from service.aggregates import approvals
 from service.aggregates import release as releases
 from service.aggregates.amended import check_same
-from service.aggregates.case import Case, Scope, binding, decided, entry, names, pinned, request_text, versions
+from service.aggregates.case import Case, Scope, binding, decided, entry, names, pinned, refused, request_text, versions
 from service.aggregates.intents import Question, spend_as_text
 from service.aggregates.ports import Binding, IntentRow, ReleaseRow, Store, Transaction, VersionName
 from service.aggregates.refusals import OUR_FAULT, refusal
@@ -87,16 +88,9 @@ class Asking:
             Malformed: the request makes no sense, or its reason names someone; logged.
         """
         now = self.clock()
-        try:
-            with self.store.read() as tx:
-                case = self._case(tx, caller, agreement_id, request, now)
-                body = self._previewed(tx, case)
-        except ConcordatError as error:
-            self.refused(caller, agreement_id, error, request)
-            raise
-        except Exception:
-            self.refused(caller, agreement_id, OUR_FAULT, request)
-            raise
+        with self._logging_refusals(caller, agreement_id, request), self.store.read() as tx:
+            case = self._case(tx, caller, agreement_id, request, now)
+            body = self._previewed(tx, case)
         self.appends.append(entry(Kind.PREVIEWED, case))
         return body
 
@@ -135,26 +129,24 @@ class Asking:
         """
         now = self.clock()
         scope = (caller.party, caller.client, ROUTE, agreement_id, key)
-        try:
+        with self._logging_refusals(caller, agreement_id, request):
             with self.store.read() as tx:
                 case = self._case(tx, caller, agreement_id, request, now)
                 binding(tx, case, scope)
-            case.check_allowed()  # most refusals end here, and keep nobody waiting for the write lock
-            with self.store.write() as tx:
-                case = self._case(tx, caller, agreement_id, request, now)
-                made = self._prepare(tx, case, scope)
-                self.fault("before-charge-commit")
-        except ConcordatError as error:
-            self.refused(caller, agreement_id, error, request)
-            raise
-        except Exception:
-            self.refused(caller, agreement_id, OUR_FAULT, request)
-            raise
-        return made
+            if case.decision.allowed:
+                with self.store.write() as tx:
+                    case = self._case(tx, caller, agreement_id, request, now)
+                    made = self._prepare(tx, case, scope)
+                    self.fault("before-charge-commit")
+                return made
+        error = case.refusal()  # most refusals end here: they keep nobody waiting for the write lock
+        self.appends.append(refused(case, error))
+        raise error
 
     def _prepare(self, tx: Transaction, case: Case, scope: Scope) -> Ready | Pending | approvals.Waiting:
         body_digest, bound = binding(tx, case, scope)
-        case.check_allowed()
+        if not case.decision.allowed:
+            raise case.refusal()
         limits = caps(case.found.agreement)
         if case.decision.approvals:
             asked = _asked(case, case.priced(limits), limits)
@@ -267,6 +259,17 @@ class Asking:
         with self.store.read() as tx:
             made = refusal(tx, self.broker, caller, agreement_id, error, request, self.clock())
         self.appends.append(made)
+
+    @contextmanager
+    def _logging_refusals(self, caller: Caller, agreement_id: str, request: AggregateRequest) -> Iterator[None]:
+        try:
+            yield
+        except ConcordatError as error:
+            self.refused(caller, agreement_id, error, request)
+            raise
+        except Exception:
+            self.refused(caller, agreement_id, OUR_FAULT, request)
+            raise
 
     def _case(
         self, tx: Transaction, caller: Caller, agreement_id: str, request: AggregateRequest, now: datetime

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ from service.audit.entry import AgreementRef, Charge, CheckedReason, Entry, Kind
 from service.audit.entry import Caller as EntryCaller
 from service.audit.entry import Decision as EntryDecision
 from service.budget.caps import Caps
-from service.errors import Conflict, Forbidden, Malformed
+from service.errors import ConcordatError, Conflict, Forbidden, Malformed
 from service.identity.caller import Caller, Role
 from service.policy.asked import may_ask
 from service.policy.decide import decide
@@ -54,15 +55,10 @@ class Case:
         said = explained(self.decision, found.agreement, found.library, caller.party, self.request, caller.roles)
         return said.as_json()
 
-    def check_allowed(self) -> None:
-        """Refuse what the decision refuses.
-
-        Raises:
-            Forbidden: with the decision and the nearest request that would be allowed.
-        """
-        if not self.decision.allowed:
-            words = "; ".join(item.words for item in self.decision.reasons)
-            raise Forbidden(words, code=self.decision.code, decision=self.shown())
+    def refusal(self) -> Forbidden:
+        """Return the refusal of what the decision refuses, with the nearest request that would be allowed."""
+        words = "; ".join(item.words for item in self.decision.reasons)
+        return Forbidden(words, code=self.decision.code, decision=self.shown())
 
     def priced(self, limits: Caps) -> Question:
         """Return the question with its price.
@@ -114,12 +110,34 @@ def decided(
 
 def entry(kind: Kind, case: Case, *, charge: Charge | None = None, result: dict[str, Any] | None = None) -> Entry:
     """Return a case's entry in the log."""
-    caller, found, decision = case.caller, case.found, case.decision
-    outcome = "allowed" if decision.allowed else "refused"
-    words = found.library.words
-    clauses = decision.clauses
+    decision, clauses = case.decision, case.decision.clauses
     if decision.approvals:  # so that a replay knows that it had to be approved
-        clauses = (*clauses, *approving(found.agreement, clauses))
+        clauses = (*clauses, *approving(case.found.agreement, clauses))
+    outcome = "allowed" if decision.allowed else "refused"
+    told = EntryDecision(outcome, decision.code, _log_clauses(case, clauses))
+    return _entry(kind, case, told, reason=case.reason or None, charge=charge, result=result)
+
+
+def refused(case: Case, error: ConcordatError) -> Entry:
+    """Return the entry of a refusal, by the decision or by what came after it; without the caller's reason."""
+    clauses = (getattr(error, "decision", None) or {}).get("clauses", ())
+    return _entry(Kind.REFUSED, case, EntryDecision("refused", error.code, _log_clauses(case, clauses)))
+
+
+def _log_clauses(case: Case, clauses: Iterable[str]) -> tuple[str, ...]:
+    return log_clauses(clauses, case.found.agreement, case.found.library.words)
+
+
+def _entry(
+    kind: Kind,
+    case: Case,
+    decision: EntryDecision,
+    *,
+    reason: CheckedReason | None = None,
+    charge: Charge | None = None,
+    result: dict[str, Any] | None = None,
+) -> Entry:
+    caller, found = case.caller, case.found
     return Entry(
         kind=kind,
         time=case.now,
@@ -127,9 +145,9 @@ def entry(kind: Kind, case: Case, *, charge: Charge | None = None, result: dict[
         nonce=caller.nonce(),
         agreement=AgreementRef(found.row.id, str(found.version), found.digest),
         purpose=case.request.purpose if case.request.purpose in found.agreement.purposes else None,
-        reason=case.reason or None,
-        request=log_request(case.request, found.agreement, words),
-        decision=EntryDecision(outcome, decision.code, log_clauses(clauses, found.agreement, words)),
+        reason=reason,
+        request=log_request(case.request, found.agreement, found.library.words),
+        decision=decision,
         charge=charge,
         result=result,
     )

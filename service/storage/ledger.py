@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, func, insert, select, text
+from sqlalchemy import Connection, func, insert, select, text
 
 from service.budget.ledger import ChargeRequest, Posting
 from service.storage.tables import Charge, ChargeSource, table
 
 _CHARGE = table(Charge)
 _SOURCE = table(ChargeSource)
-_SPENT = text("SELECT key, rho_nano FROM account WHERE key IN :keys").bindparams(bindparam("keys", expanding=True))
+_AT_ONCE = 4
+_SPENT = text("SELECT key, rho_nano FROM account WHERE key IN (:key0, :key1, :key2, :key3)")
 _ELSEWHERE = text(
     "SELECT coalesce(sum(rho_nano), 0), coalesce(sum(CASE WHEN at >= :since THEN rho_nano ELSE 0 END), 0) "
     "FROM charge_source WHERE source = :source AND agreement <> :agreement"
@@ -44,7 +45,11 @@ class LedgerStore:
 
     def spent(self, keys: Sequence[str]) -> list[int]:
         """Return each account's nano-rho, in order; 0 where it was never posted to."""
-        found = {key: int(rho) for key, rho in self._connection.execute(_SPENT, {"keys": list(keys)})}
+        found: dict[str, int] = {}
+        for first in range(0, len(keys), _AT_ONCE):
+            some = keys[first : first + _AT_ONCE]
+            values = {f"key{place}": some[min(place, len(some) - 1)] for place in range(_AT_ONCE)}
+            found.update((key, int(rho)) for key, rho in self._connection.execute(_SPENT, values))
         return [found.get(key, 0) for key in keys]
 
     def post(self, charge: ChargeRequest, postings: tuple[Posting, ...]) -> Posting | None:
