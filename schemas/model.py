@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from schemas.errors import DocumentError
 from schemas.told import told_path
 
+_ENCODE = json.JSONEncoder(allow_nan=False).encode
 _MAX_FINDINGS = 50
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -43,7 +44,7 @@ def read(model: type[Model], value: Any) -> Model:
         ValueError: the value is no JSON value.
     """
     try:
-        return model.model_validate_json(json.dumps(value, allow_nan=False))
+        return model.model_validate_json(_ENCODE(value))
     except ValidationError as error:
         findings = [
             ("/".join(str(part) for part in found["loc"]), found["msg"])

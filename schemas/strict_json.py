@@ -46,6 +46,8 @@ def loads(text: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
 
 
 def _check_depth(text: bytes, max_depth: int) -> None:
+    if text.count(b"{") + text.count(b"[") <= max_depth:
+        return  # whatever stands where, as in most questions
     depth = 0
     in_string = False
     skip = False

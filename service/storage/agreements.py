@@ -16,6 +16,7 @@ from service.agreements.ports import (
     VersionRow,
 )
 from service.storage import tables
+from service.storage.prepared import Prepared
 
 _AGREEMENT = tables.table(tables.Agreement)
 _COMPLETION = tables.table(tables.AgreementCompletion)
@@ -31,7 +32,7 @@ _VERSION = tables.table(tables.AgreementVersion)
 _WITHDRAWAL = tables.table(tables.PartyWithdrawal)
 
 _CONFIRMED = ("party", "version", "digest", "jws", "thumbprint", "at")
-_REVISION = text("SELECT name FROM agreement_revision WHERE id = 1")
+_REVISION = Prepared(text("SELECT name FROM agreement_revision WHERE id = 1"))
 _BY_ID = select(_AGREEMENT).where(_AGREEMENT.c.id == bindparam("id"))
 _SUSPENDED = select(_SUSPENSION.c.party).where(_SUSPENSION.c.agreement == bindparam("id")).order_by(_SUSPENSION.c.party)
 _WITHDRAWN = select(_WITHDRAWAL.c.party).where(_WITHDRAWAL.c.agreement == bindparam("id")).order_by(_WITHDRAWAL.c.party)
@@ -66,7 +67,7 @@ class AgreementStore:
 
     def revision(self) -> str:
         """Return the name that triggers give to what is stored, anew at each change."""
-        return str(self._connection.execute(_REVISION).scalar_one())
+        return str(_REVISION.scalar(self._connection))
 
     def pinned_key(self, party: str) -> PinnedKey | None:
         """Return the key pinned for a party."""

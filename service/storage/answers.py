@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, tex
 
 from service.aggregates.ports import Binding, IntentRow, ReleaseRow, VersionName
 from service.storage import tables
+from service.storage.prepared import Prepared
 
 _BINDING = tables.table(tables.Idempotency)
 _EXTRACT = tables.table(tables.Extract)
@@ -16,14 +17,14 @@ _INTENT = tables.table(tables.Intent)
 _RELEASE = tables.table(tables.Release)
 _VERSION = tables.table(tables.DataVersion)
 _STANDING = ("committed", "replacing", "withdrawing")
-_NEWEST = (
+_NEWEST = Prepared(
     select(_VERSION.c.name, _VERSION.c.lake_version)
     .where(_VERSION.c.agreement == bindparam("agreement"), _VERSION.c.dataset == bindparam("dataset"))
     .order_by(_VERSION.c.sequence.desc())
     .limit(1)
 )
-_BEST = (
-    select(_RELEASE)
+_BEST = Prepared(
+    select(*(_RELEASE.c[name] for name in ReleaseRow.__dataclass_fields__))
     .where(_RELEASE.c.agreement == bindparam("agreement"), _RELEASE.c.identity == bindparam("identity"))
     .order_by(_RELEASE.c.rho_nano.desc(), _RELEASE.c.log_index)
     .limit(1)
@@ -38,7 +39,9 @@ _RUNNING = (
     .limit(1)
 )
 _SCOPE = ("party", "client", "route", "agreement", "key")
-_BOUND = select(_BINDING.c.digest, _BINDING.c.subject).where(*(_BINDING.c[name] == bindparam(name) for name in _SCOPE))
+_BOUND = Prepared(
+    select(_BINDING.c.digest, _BINDING.c.subject).where(*(_BINDING.c[name] == bindparam(name) for name in _SCOPE))
+)
 _BIND = text(
     "INSERT INTO idempotency (party, client, route, agreement, key, digest, subject, at) "
     "VALUES (:party, :client, :route, :agreement, :key, :digest, :subject, :at) "
@@ -61,7 +64,7 @@ class AnswerStore:
 
     def data_version(self, agreement: str, dataset: str) -> VersionName:
         """Return a dataset's data version."""
-        row = self._connection.execute(_NEWEST, {"agreement": agreement, "dataset": dataset}).first()
+        row = _NEWEST.first(self._connection, {"agreement": agreement, "dataset": dataset})
         return VersionName(*row) if row else VersionName(f"none:{dataset}", -1)
 
     def covered(self, agreement: str, dataset: str) -> list[tuple[str, str]]:
@@ -83,7 +86,7 @@ class AnswerStore:
 
     def binding(self, scope: tuple[str, str, str, str, str]) -> Binding | None:
         """Return what an idempotency key is bound to."""
-        row = self._connection.execute(_BOUND, dict(zip(_SCOPE, scope, strict=True))).first()
+        row = _BOUND.first(self._connection, dict(zip(_SCOPE, scope, strict=True)))
         return Binding(*row) if row else None
 
     def bind(self, scope: tuple[str, str, str, str, str], binding: Binding, at: str) -> None:
@@ -155,8 +158,8 @@ class AnswerStore:
 
     def best_release(self, agreement: str, identity: str) -> ReleaseRow | None:
         """Return the release of this question with the largest rho."""
-        row = self._connection.execute(_BEST, {"agreement": agreement, "identity": identity}).mappings().first()
-        return ReleaseRow(**row) if row else None
+        row = _BEST.first(self._connection, {"agreement": agreement, "identity": identity})
+        return ReleaseRow(*row) if row else None
 
     def _one(self, condition: ColumnElement[bool]) -> ReleaseRow | None:
         row = self._connection.execute(select(_RELEASE).where(condition)).mappings().first()

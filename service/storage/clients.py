@@ -5,11 +5,14 @@ from __future__ import annotations
 from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
 from service.identity.ports import ClientRow
+from service.storage.prepared import Prepared
 from service.storage.tables import Client, SeenAssertion, table
 
 _CLIENT = table(Client)
 _SEEN = table(SeenAssertion)
-_BY_ID = select(_CLIENT).where(_CLIENT.c.id == bindparam("id"))
+_BY_ID = Prepared(
+    select(*(_CLIENT.c[name] for name in ClientRow.__dataclass_fields__)).where(_CLIENT.c.id == bindparam("id"))
+)
 _USE = text(
     "INSERT INTO seen_assertion (client, jti, expires_at) VALUES (:client, :jti, :expires) "
     "ON CONFLICT (client, jti) DO NOTHING"
@@ -24,8 +27,8 @@ class ClientStore:
 
     def client(self, client_id: str) -> ClientRow | None:
         """Return a client."""
-        row = self._connection.execute(_BY_ID, {"id": client_id}).mappings().first()
-        return ClientRow(**row) if row else None
+        row = _BY_ID.first(self._connection, {"id": client_id})
+        return ClientRow(*row) if row else None
 
     def add(self, row: ClientRow) -> None:
         """Add a client."""

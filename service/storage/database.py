@@ -70,6 +70,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """Open a transaction that reads one consistent state."""
         with self.engine.connect() as connection:
+            connection.begin()  # so that SQLAlchemy knows of it, whoever runs the first statement
             if self._sqlite:
                 connection.exec_driver_sql("BEGIN")
             try:

@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, func, insert, select, text
 
 from service.budget.ledger import ChargeRequest, Posting
+from service.storage.prepared import Prepared
 from service.storage.tables import Charge, ChargeSource, table
 
 _CHARGE = table(Charge)
 _SOURCE = table(ChargeSource)
 _AT_ONCE = 4
-_SPENT = text("SELECT key, rho_nano FROM account WHERE key IN (:key0, :key1, :key2, :key3)")
-_ELSEWHERE = text(
-    "SELECT coalesce(sum(rho_nano), 0), coalesce(sum(CASE WHEN at >= :since THEN rho_nano ELSE 0 END), 0) "
-    "FROM charge_source WHERE source = :source AND agreement <> :agreement"
+_SPENT = Prepared(text("SELECT key, rho_nano FROM account WHERE key IN (:key0, :key1, :key2, :key3)"))
+_ELSEWHERE = Prepared(
+    text(
+        "SELECT coalesce(sum(rho_nano), 0), coalesce(sum(CASE WHEN at >= :since THEN rho_nano ELSE 0 END), 0) "
+        "FROM charge_source WHERE source = :source AND agreement <> :agreement"
+    )
 )
 _OPEN = text(
     "INSERT INTO account (key, rho_nano, delta_e18) SELECT :key, 0, 0 "
@@ -38,7 +41,7 @@ class LedgerStore:
         made = {"lifetime": 0, "period": 0}
         for source in sources:
             values = {"source": source, "agreement": agreement, "since": since}
-            lifetime, period = self._connection.execute(_ELSEWHERE, values).one()
+            ((lifetime, period),) = _ELSEWHERE.all(self._connection, values)
             made["lifetime"] = max(made["lifetime"], int(lifetime))
             made["period"] = max(made["period"], int(period))
         return made
@@ -49,7 +52,7 @@ class LedgerStore:
         for first in range(0, len(keys), _AT_ONCE):
             some = keys[first : first + _AT_ONCE]
             values = {f"key{place}": some[min(place, len(some) - 1)] for place in range(_AT_ONCE)}
-            found.update((key, int(rho)) for key, rho in self._connection.execute(_SPENT, values))
+            found.update((key, int(rho)) for key, rho in _SPENT.all(self._connection, values))
         return [found.get(key, 0) for key in keys]
 
     def post(self, charge: ChargeRequest, postings: tuple[Posting, ...]) -> Posting | None:

@@ -10,16 +10,17 @@ from sqlalchemy import Connection, insert, select, text
 from service.audit import merkle
 from service.audit.entry import Entry
 from service.audit.ports import LIFECYCLE, SearchTerms, StoredEntry
+from service.storage.prepared import Prepared
 from service.storage.tables import LogCheckpoint, LogContent, LogNode, table
 
 _CHECKPOINT = table(LogCheckpoint)
 _CONTENT = table(LogContent)
 _NODES = table(LogNode)
-_SIZE = text("SELECT size FROM log_head WHERE id = 1")
-_ADD_NODES = insert(_NODES)
-_ADD_CONTENT = insert(_CONTENT)
-_NODE = text("SELECT hash FROM log_node WHERE level = :level AND position = :position")
-_GROW = text("UPDATE log_head SET size = size + :more WHERE id = 1 RETURNING size")
+_SIZE = Prepared(text("SELECT size FROM log_head WHERE id = 1"))
+_ADD_NODES = Prepared(insert(_NODES))
+_ADD_CONTENT = Prepared(insert(_CONTENT))
+_NODE = Prepared(text("SELECT hash FROM log_node WHERE level = :level AND position = :position"))
+_GROW = Prepared(text("UPDATE log_head SET size = size + :more WHERE id = 1 RETURNING size"))
 
 
 class LogStore:
@@ -30,7 +31,7 @@ class LogStore:
 
     def size(self) -> int:
         """Return the number of entries."""
-        return int(self._connection.execute(_SIZE).scalar_one())
+        return int(_SIZE.scalar(self._connection))
 
     def append(self, entry: Entry) -> int:
         """Append an entry and return its index."""
@@ -41,16 +42,16 @@ class LogStore:
 
         The head row is moved first: whoever else would append waits for this transaction's end, or loses its own.
         """
-        first = int(self._connection.execute(_GROW, {"more": len(entries)}).scalar_one()) - len(entries)
+        first = int(_GROW.scalar(self._connection, {"more": len(entries)})) - len(entries)
         nodes = merkle.append_all(first, self.node, [entry.leaf() for entry in entries])
         rows = [{"level": level, "position": index, "hash": found} for level, index, found in nodes]
-        self._connection.execute(_ADD_NODES, rows)
-        self._connection.execute(_ADD_CONTENT, [_content(first + place, entry) for place, entry in enumerate(entries)])
+        _ADD_NODES.many(self._connection, rows)
+        _ADD_CONTENT.many(self._connection, [_content(first + place, entry) for place, entry in enumerate(entries)])
         return first
 
     def node(self, level: int, index: int) -> bytes:
         """Return a complete subtree's hash."""
-        return bytes(self._connection.execute(_NODE, {"level": level, "position": index}).scalar_one())
+        return bytes(_NODE.scalar(self._connection, {"level": level, "position": index}))
 
     def entry(self, n: int) -> StoredEntry | None:
         """Return one entry's contents; None where they were expunged or never were."""
