@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from schemas.agreement import Agreement
@@ -12,13 +13,12 @@ from schemas.errors import DocumentError
 from schemas.model import read
 from schemas.request import AggregateRequest
 from service.errors import Malformed
-from service.policy import shortlist
 from service.policy.asked import ANALYST, Asked
-from service.policy.decide import covering, decide
+from service.policy.decide import decide, ranked
 from service.policy.decision import Decision, Nearest
-from service.policy.failures import Failures
-from service.policy.index import Candidate
+from service.policy.needs import FEW
 from service.policy.repair import Draft, repaired
+from service.policy.slate import Candidate
 
 
 def explained(
@@ -56,30 +56,29 @@ def nearest(asked: Asked) -> Nearest | None:
     if asked.party not in agreement.privacy.shares or asked.limited(name):
         return None
     found: Nearest | None = None
-    near = shortlist.nearest(asked, asked.candidates(name))
-    for candidate in sorted(near, key=lambda item: _distance(asked, item)):
-        made = _under(asked, candidate)
-        if made is not None and (found is None or len(made.changes) < len(found.changes)):
-            found = made
+    for candidate in _near(asked):
+        fewest = len(found.changes) if found is not None else None
+        found = _under(asked, candidate, fewest) or found
+        if found is not None and len(found.changes) == 1:
+            break  # none has fewer
     return found
 
 
-def _distance(asked: Asked, candidate: Candidate) -> int:
-    """Return how much of a question a grant does not cover; the most where the question makes no sense under it."""
-    try:
-        found = covering(asked, candidate)
-    except Malformed:
-        return 10_000
-    return len(found.reasons) if isinstance(found, Failures) else 0
+def _near(asked: Asked) -> Iterable[Candidate]:
+    """Return the few grants nearest to a question, the nearest first; one alone need not be weighed for that."""
+    items = asked.candidates(asked.request.dataset).items
+    return items if len(items) <= 1 else (one.candidate for one in islice(ranked(asked), FEW))
 
 
-def _under(asked: Asked, candidate: Candidate) -> Nearest | None:
-    """Return the first mended form of a request that is allowed, the fullest first."""
+def _under(asked: Asked, candidate: Candidate, fewest: int | None) -> Nearest | None:
+    """Return the first mended form of a request that is allowed, the fullest first; None without fewer changes."""
     try:
         draft = repaired(asked, candidate)
     except (DocumentError, Malformed):
         return None
     for form in _forms(draft) if draft is not None else ():
+        if fewest is not None and len(form.changes) >= fewest:
+            return None
         try:
             request = read(AggregateRequest, form.made)
             allowed = decide(asked.agreement, asked.library, asked.party, request, asked.roles).allowed
