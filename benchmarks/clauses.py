@@ -1,7 +1,7 @@
 """Agreements of 10,000 grants in two layouts, questions under them, and the same grants as Cedar policies.
 
-``spread``: 40 parties by 5 purposes by 25 datasets, two grants each. ``one``: all for one party, purpose and dataset, no
-two of them alike.
+``spread``: 40 parties by 5 purposes by 25 datasets, two grants each. ``one``: all for one party, purpose and dataset,
+no two of them alike.
 """
 
 from __future__ import annotations
@@ -121,7 +121,8 @@ def _all_different() -> Iterator[dict[str, Any]]:
     ages: Sequence[dict[str, list[str]]] = ({}, {"age": ["sna-band"]}, {"age": ["under-25", "sna-band"]})
     hours: Sequence[dict[str, list[str]]] = ({}, {"hour": ["three-hours"]})
     dates = (["month"], ["month", "quarter"], ["quarter"])
-    flags = [dict.fromkeys(names, ["as-is"]) for size in range(3) for names in combinations(("card", "conveyed"), size)]
+    flagged = (names for size in range(3) for names in combinations(("card", "conveyed"), size))
+    flags = [{name: ["as-is"] for name in names} for names in flagged]
     made = product(scopes, ages, hours, dates, flags)
     yield from islice(
         (
@@ -156,7 +157,11 @@ _PARTED = [
 _OUTSIDE: list[dict[str, Any]] = [
     {"by": [{"field": "sex"}], "where": [_YEAR, {"field": "lad", "in": list(_councils()[:4])}]},
     {"by": [{"field": "age"}, {"field": "hour", "level": "three-hours"}], "where": [_YEAR, _ASSAULTS]},
-    {"measures": [{"count": {}}], "by": [{"field": "card"}, {"field": "age"}], "where": [{"field": "sex", "in": ["male"]}]},
+    {
+        "measures": [{"count": {}}],
+        "by": [{"field": "card"}, {"field": "age"}],
+        "where": [{"field": "sex", "in": ["male"]}],
+    },
 ]
 
 SPREAD = Layout("spread", 40, 5, 25, _wide_and_narrow, _ALLOWED, _REFUSED)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.artefacts import Library
@@ -12,7 +14,7 @@ from schemas.errors import DocumentError
 from schemas.table_schema import TableSchema
 from service.policy.coherence import of_grant
 from service.policy.decision import Reason
-from service.policy.slate import Candidate, Slate
+from service.policy.slate import OF_COLUMNS, Candidate, Slate
 
 
 class Fit:
@@ -59,7 +61,7 @@ class Fit:
             return False
         held = self._whole.get(slate)
         if held is None:
-            united = Candidate("grants", _united([item.grant for item in slate.items]))
+            united = Candidate("grants", _united(slate))
             schema = self.schema(agreement, library, united.grant.dataset)
             held = self._whole[slate] = not any(_misfits(agreement, united, schema))
         return held
@@ -85,26 +87,18 @@ def _misfits(agreement: Agreement, candidate: Candidate, schema: TableSchema) ->
         yield Reason(found.column, f"the grant does not fit its artefacts: {found.detail}")
 
 
-def _united(grants: Sequence[Grant]) -> Grant:
-    """Return all that some grants of one dataset say as if one said it: it fits its artefacts where each of them does.
+def _united(slate: Slate) -> Grant:
+    """Return all that the grants of a slate say as if one said it: it fits its artefacts where each of them does.
 
     Only what does not fit is read off it; nothing is ever asked under it.
     """
-    said: dict[str, dict[str, set[str]]] = {name: defaultdict(set) for name in ("group_by", "filter_by", "rows")}
-    for name, columns in said.items():
-        for grant in grants:
-            for column, values in getattr(grant, name).items():
-                columns[column].update(values)
-    sums, means = ({of for grant in grants for of in getattr(grant.measure, kind)} for kind in ("sum", "mean"))
+    said: dict[str, dict[str, Any]] = defaultdict(dict)
+    for (clause, name), found in slate.parts.items():
+        values = [value for value in found if isinstance(value, tuple)]
+        said[clause][name] = tuple(dict.fromkeys(chain.from_iterable(values))) if values else max(found, key=bool)
     return Grant.model_construct(
-        dataset=grants[0].dataset,
-        measure=Measures(
-            count=any(grant.measure.count for grant in grants),
-            persons=any(grant.measure.persons for grant in grants),
-            sum=tuple(sums),
-            mean=tuple(means),
-        ),
-        link=tuple({other for grant in grants for other in grant.link}),
-        combine={column: least for grant in grants for column, least in grant.combine.items()},
-        **{name: {column: tuple(values) for column, values in columns.items()} for name, columns in said.items()},
+        dataset=slate.items[0].grant.dataset,
+        measure=Measures(**said["measure"]),
+        link=said["link"][""],
+        **{clause: said[clause] for clause in OF_COLUMNS},
     )

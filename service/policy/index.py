@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import weakref
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from typing import Any
 
 from pydantic import BaseModel
 
 from schemas.agreement import Agreement
 from schemas.artefacts import Library
-from schemas.clauses.grants import Grant
 from service.policy.fit import Fit
 from service.policy.slate import Candidate, Slate
 
@@ -33,7 +32,7 @@ class Index:
         self._parts: dict[tuple[str, str, str, frozenset[str], str | None], Slate] = {}
         self._roles: dict[str, set[str]] = defaultdict(set)
         self._fits: weakref.WeakKeyDictionary[Library, Fit] = weakref.WeakKeyDictionary()
-        self._ranks: dict[str, tuple[int, int, str]] = {}
+        self._written: dict[Hashable, str] = {}
         for place, grant in enumerate(agreement.grants):
             candidate = Candidate(f"grants/{place}", grant)
             for party in dict.fromkeys(grant.to):
@@ -95,26 +94,29 @@ class Index:
         return sorted(met.values(), key=self._rank) if len(met) > 1 else list(met.values())
 
     def _rank(self, candidate: Candidate) -> tuple[int, int, str]:
-        held = self._ranks.get(candidate.path)
-        if held is None:
-            held = self._ranks[candidate.path] = _rank(candidate.grant)
-        return held
+        grant = candidate.grant
+        return len(grant.rows), len(grant.approval), self._text(grant.__dict__)
 
+    def _text(self, said: dict[str, Any]) -> str:
+        """Write a grant, or a part of it, sorted: in which order parties or levels stand says nothing.
 
-_written = json.JSONEncoder(sort_keys=True).encode
-
-
-def _rank(grant: Grant) -> tuple[int, int, str]:
-    return len(grant.rows), len(grant.approval), _written(_unordered(grant))
-
-
-def _unordered(value: Any) -> Any:
-    """Return a grant's value with its lists sorted: in which order parties or levels stand says nothing."""
-    if isinstance(value, tuple):
-        return sorted(value)
-    if isinstance(value, BaseModel):
-        value = value.__dict__
-    return {name: _unordered(item) for name, item in value.items()} if isinstance(value, dict) else value
+        The same few lists stand in thousands of grants, so each is written once.
+        """
+        made = []
+        for name in sorted(said):
+            value: Any = said[name]
+            if isinstance(value, BaseModel):
+                value = value.__dict__
+            if isinstance(value, dict | tuple):
+                key = (*value.items(),) if isinstance(value, dict) else value
+                text = self._written.get(key)
+                if text is None:
+                    text = self._text(value) if isinstance(value, dict) else json.dumps(sorted(value))
+                    self._written[key] = text
+            else:
+                text = str(value)
+            made.append(f'"{name}": {text}')
+        return f"{{{', '.join(made)}}}"
 
 
 _INDEXES: dict[int, tuple[weakref.ref[Agreement], Index]] = {}

@@ -16,7 +16,7 @@ from service.policy import combine, filters
 from service.policy.asked import Asked
 from service.policy.levels import level_of
 from service.policy.plan import CodeFilter
-from service.policy.slate import Part, Places, Slate
+from service.policy.slate import LINK, MOST_FIELDS, OF_COLUMNS, Part, Places, Slate
 
 FEW = 8
 """So many grants are simply weighed, one after the other."""
@@ -72,11 +72,11 @@ def of_question(asked: Asked, slate: Slate) -> Needs:
     empty = _every(slate, met) & ~_every(slate, [item.some for item in wanted])
     met += [_grouped(slate, schema, name, level) for name, level in grouped.items()]
     met += [_measured(slate, item) for item in request.measures]
-    met += [slate.where(("link", ""), lambda held, name=link.dataset: name in held) for link in request.linked]
+    met += [slate.where(LINK, lambda held, name=link.dataset: name in held) for link in request.linked]
     met.append(_columns(asked, slate))
     fields = {*grouped, *(item.field for item in request.where)}
     parts = [("measure", item.kind) for item in request.measures]
-    return Needs(met, nonsense | empty, _alike(slate, schema, fields, [*parts, ("link", "")]))
+    return Needs(met, nonsense | empty, _alike(slate, schema, fields, [*parts, LINK]))
 
 
 def of_links(asked: Asked, slate: Slate, links: Sequence[Linked]) -> Needs:
@@ -106,15 +106,14 @@ def _every(slate: Slate, sets: Sequence[Places]) -> Places:
 
 def _alike(slate: Slate, schema: TableSchema, fields: set[str], parts: list[Part]) -> Callable[[int], Places]:
     """Return what finds the candidates that say the same of some columns and parts: all that weighing them reads."""
-    clauses = ("group_by", "filter_by", "rows", "combine")
     known = sorted(name for name in fields if schema.find(name) is not None)
-    read: list[Part] = [*parts, ("most_fields", ""), *((clause, name) for name in known for clause in clauses)]
+    read: list[Part] = [*parts, MOST_FIELDS, *((clause, name) for name in known for clause in OF_COLUMNS)]
     return lambda place: slate.alike(place, read)
 
 
 def _columns(asked: Asked, slate: Slate) -> Places:
     used = len(combine.columns(asked.request))
-    return slate.saying(("most_fields", "")).get(None, 0) | slate.where(("most_fields", ""), lambda most: used <= most)
+    return slate.where(MOST_FIELDS, lambda most: most is None or used <= most)
 
 
 def _grouped(slate: Slate, schema: TableSchema, name: str, level: str) -> Places:
@@ -153,7 +152,7 @@ def _filtered(
     met = _at(slate, condition, levels, grouped)
     if not isinstance(found, CodeFilter):
         return _Filtered(met, 0, met)
-    free, scoped = slate.saying(("rows", column.name)).get(None, 0), slate.scoped(column.name)
+    free, scoped = slate.silent(("rows", column.name)), slate.scoped(column.name)
     if condition.level in (None, AS_IS):
         for code in found.codes:
             met &= free | scoped.get(code, 0)
