@@ -108,7 +108,7 @@ class Index:
             if isinstance(value, BaseModel):
                 value = value.__dict__
             if isinstance(value, dict | tuple):
-                key = (*value.items(),) if isinstance(value, dict) else value
+                key = (dict, *value.items()) if isinstance(value, dict) else value  # an empty one is no empty list
                 text = self._written.get(key)
                 if text is None:
                     text = self._text(value) if isinstance(value, dict) else json.dumps(sorted(value))
