@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from schemas.agreement import Agreement
@@ -45,7 +44,9 @@ def explained(
 
 
 def nearest(asked: Asked) -> Nearest | None:
-    """Return the nearest request that is allowed: of those that grants near by allow, the one with fewest changes.
+    """Return the nearest request that is allowed: of those that the nearest few grants allow, that with fewest changes.
+
+    Where these allow nothing at all, the next nearest that does is taken.
 
     Returns:
         None where nothing can be asked: no grant to this party and role for this purpose and dataset, or no share.
@@ -56,27 +57,42 @@ def nearest(asked: Asked) -> Nearest | None:
     if asked.party not in agreement.privacy.shares or asked.limited(name):
         return None
     found: Nearest | None = None
-    for candidate in _near(asked):
-        fewest = len(found.changes) if found is not None else None
-        found = _under(asked, candidate, fewest) or found
+    tried: list[Draft] = []
+    for seen, candidate in enumerate(_near(asked)):
+        if seen >= FEW and found is not None:
+            break
+        draft = _mended(asked, candidate)
+        if draft is None or draft in tried:
+            continue
+        tried.append(draft)
+        found = _allowed(asked, draft, len(found.changes) if found is not None else None) or found
         if found is not None and len(found.changes) == 1:
             break  # none has fewer
     return found
 
 
 def _near(asked: Asked) -> Iterable[Candidate]:
-    """Return the few grants nearest to a question, the nearest first; one alone need not be weighed for that."""
+    """Return the grants that may cover a question, the nearest first; one alone need not be weighed for that."""
     items = asked.candidates(asked.request.dataset).items
-    return items if len(items) <= 1 else (one.candidate for one in islice(ranked(asked), FEW))
+    return items if len(items) <= 1 else (one.candidate for one in ranked(asked))
 
 
-def _under(asked: Asked, candidate: Candidate, fewest: int | None) -> Nearest | None:
-    """Return the first mended form of a request that is allowed, the fullest first; None without fewer changes."""
+def _mended(asked: Asked, candidate: Candidate) -> Draft | None:
     try:
-        draft = repaired(asked, candidate)
+        return repaired(asked, candidate)
     except (DocumentError, Malformed):
         return None
-    for form in _forms(draft) if draft is not None else ():
+
+
+def _allowed(asked: Asked, draft: Draft, fewest: int | None) -> Nearest | None:
+    """Return the first form of a mended request that is allowed, the fullest first; None where none has fewer changes.
+
+    Args:
+        asked: The question.
+        draft: The request mended to fit one grant.
+        fewest: The changes of the best found yet; None where there is none.
+    """
+    for form in _forms(draft):
         if fewest is not None and len(form.changes) >= fewest:
             return None
         try:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from schemas.clauses.grants import Grant
-from schemas.errors import DocumentError
 from service.errors import Malformed
 from service.policy import decide, nearest, needs
 from service.policy.asked import Asked
@@ -88,13 +87,13 @@ def nearest_request(asked: Asked, few: int) -> Nearest | None:
         return len(found.reasons) if isinstance(found, Failures) else 0
 
     best: Nearest | None = None
-    for item in sorted(candidates(asked, asked.request.dataset), key=distance)[:few]:
+    for seen, item in enumerate(sorted(candidates(asked, asked.request.dataset), key=distance)):
+        if seen >= few and best is not None:
+            break
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(needs, "FEW", 10**9)
-            try:
-                found = nearest._under(asked, item, None)
-            except DocumentError:
-                continue
+            draft = nearest._mended(asked, item)
+            found = nearest._allowed(asked, draft, None) if draft is not None else None
         if found is not None and (best is None or len(found.changes) < len(best.changes)):
             best = found
     return best
