@@ -15,7 +15,18 @@ from service.policy.asked import Asked
 from service.policy.decide import decide, ranked
 from service.policy.decision import Decision
 from tests.property import plain
-from tests.property.agreements import ARTEFACTS, LIBRARY, agreement, aimed_cases, cases, grants, mostly, rarely, request
+from tests.property.agreements import (
+    ARTEFACTS,
+    LIBRARY,
+    YEAR,
+    agreement,
+    aimed_cases,
+    cases,
+    grants,
+    mostly,
+    rarely,
+    request,
+)
 
 Case = tuple[dict[str, Any], dict[str, Any], str, tuple[str, ...]]
 
@@ -44,6 +55,10 @@ def crowded(draw: st.DrawFn) -> Case:
         elif "link" in mixed:
             mixed["link"] = [name for name in ("crimes", "visits") if name != like["dataset"]]
         made.append(like | mixed)
+    if draw(rarely):  # whoever may group by month may name whole months, whether or not a filter may
+        asked |= {"by": [{"field": "day", "level": "month"}], "where": [{"field": "day", **YEAR}], "linked": []}
+        for grant in (*own, *made):
+            grant["filter_by"] = {name: said for name, said in grant["filter_by"].items() if name != "day"}
     if draw(rarely):
         made += [item | {"approval": ["police"]} for item in made]
     value["grants"] += made
