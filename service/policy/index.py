@@ -11,10 +11,9 @@ from collections import defaultdict
 from collections.abc import Collection, Hashable
 from typing import Any
 
-from pydantic import BaseModel
-
 from schemas.agreement import Agreement
 from schemas.artefacts import Library
+from schemas.clauses.grants import Grant, Measures
 from service.policy.fit import Fit
 from service.policy.slate import Candidate, Slate
 
@@ -95,30 +94,35 @@ class Index:
 
     def _rank(self, candidate: Candidate) -> tuple[int, int, str]:
         grant = candidate.grant
-        return len(grant.rows), len(grant.approval), self._text(grant.__dict__)
+        said = ", ".join([self._text(getattr(grant, name)) for name in _SAID])
+        return len(grant.rows), len(grant.approval), said
 
-    def _text(self, said: dict[str, Any]) -> str:
-        """Write a grant, or a part of it, sorted: in which order parties or levels stand says nothing.
+    def _text(self, value: Any) -> str:
+        """Write a part of a grant sorted: in which order parties or levels stand says nothing.
 
         The same few lists stand in thousands of grants, so each is written once.
         """
-        made = []
-        for name in sorted(said):
-            value: Any = said[name]
-            if isinstance(value, BaseModel):
-                value = value.__dict__
-            if isinstance(value, dict | tuple):
-                key = (dict, *value.items()) if isinstance(value, dict) else value  # an empty one is no empty list
-                text = self._written.get(key)
-                if text is None:
-                    text = self._text(value) if isinstance(value, dict) else json.dumps(sorted(value))
-                    self._written[key] = text
-            else:
-                text = str(value)
-            made.append(f'"{name}": {text}')
-        return f"{{{', '.join(made)}}}"
+        if isinstance(value, Measures):
+            value = value.__dict__
+        if isinstance(value, tuple):
+            key: Hashable = value
+        elif isinstance(value, dict):
+            key = (dict, *value.items())  # an empty one is no empty list
+        else:
+            return str(value)
+        held = self._written.get(key)
+        if held is None:
+            held = self._written[key] = json.dumps(_unordered(value), sort_keys=True)
+        return held
 
 
+def _unordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _unordered(item) for name, item in value.items()}
+    return sorted(value) if isinstance(value, tuple) else value
+
+
+_SAID = sorted(Grant.model_fields)
 _INDEXES: dict[int, tuple[weakref.ref[Agreement], Index]] = {}
 
 

@@ -18,7 +18,7 @@ Places = int
 Part = tuple[str, str]
 """A part of a grant that a question may need: a clause, and the column or the kind of measure below it."""
 OF_COLUMNS = ("group_by", "filter_by", "rows", "combine")
-_OF_ALL = (("measure", "count"), ("measure", "persons"), ("measure", "sum"), ("measure", "mean"))
+_KINDS = ("count", "persons", "sum", "mean")
 LINK, MOST_FIELDS = ("link", ""), ("most_fields", "")
 
 
@@ -49,8 +49,10 @@ class Slate:
             for clause in OF_COLUMNS:
                 for name, said in getattr(grant, clause).items():
                     read[clause, name][said].append(place)
-            for part in (*_OF_ALL, LINK, MOST_FIELDS):
-                read[part][_said(grant, part)].append(place)
+            for kind in _KINDS:
+                read["measure", kind][getattr(grant.measure, kind)].append(place)
+            read[LINK][grant.link].append(place)
+            read[MOST_FIELDS][grant.most_fields].append(place)
         return {part: {said: _together(places) for said, places in found.items()} for part, found in read.items()}
 
     def where(self, part: Part, holds: Callable[[Any], bool]) -> Places:
