@@ -14,7 +14,7 @@ from schemas.errors import DocumentError
 from schemas.table_schema import TableSchema
 from service.policy.coherence import of_grant
 from service.policy.decision import Reason
-from service.policy.slate import OF_COLUMNS, Candidate, Slate
+from service.policy.slate import Candidate, Slate
 
 
 class Fit:
@@ -97,8 +97,13 @@ def _united(slate: Slate) -> Grant:
         values = [value for value in found if isinstance(value, tuple)]
         said[clause][name] = tuple(dict.fromkeys(chain.from_iterable(values))) if values else max(found, key=bool)
     return Grant.model_construct(
+        to=(),
+        for_=(),
         dataset=slate.items[0].grant.dataset,
         measure=Measures(**said["measure"]),
         link=said["link"][""],
-        **{clause: said[clause] for clause in OF_COLUMNS},
+        group_by=said["group_by"],
+        filter_by=said["filter_by"],
+        rows=said["rows"],
+        combine=said["combine"],
     )

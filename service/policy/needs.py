@@ -15,7 +15,7 @@ from service.errors import Malformed
 from service.policy import combine, filters
 from service.policy.asked import Asked
 from service.policy.levels import level_of
-from service.policy.plan import CodeFilter
+from service.policy.plan import CodeFilter, DateFilter, Filter
 from service.policy.slate import LINK, MOST_FIELDS, OF_COLUMNS, Part, Places, Slate
 
 FEW = 8
@@ -72,7 +72,7 @@ def of_question(asked: Asked, slate: Slate) -> Needs:
     empty = _every(slate, met) & ~_every(slate, [item.some for item in wanted])
     met += [_grouped(slate, schema, name, level) for name, level in grouped.items()]
     met += [_measured(slate, item) for item in request.measures]
-    met += [slate.where(LINK, lambda held, name=link.dataset: name in held) for link in request.linked]
+    met += [_linked(slate, link) for link in request.linked]
     met.append(_columns(asked, slate))
     fields = {*grouped, *(item.field for item in request.where)}
     parts = [("measure", item.kind) for item in request.measures]
@@ -122,6 +122,10 @@ def _grouped(slate: Slate, schema: TableSchema, name: str, level: str) -> Places
     return slate.where(("group_by", name), lambda levels: level in levels)
 
 
+def _linked(slate: Slate, link: Linked) -> Places:
+    return slate.where(LINK, lambda held: link.dataset in held)
+
+
 def _measured(slate: Slate, measure: Measure) -> Places:
     of = measure.of
     return slate.where(("measure", measure.kind), lambda said: said is True if of is None else of in said)
@@ -144,12 +148,10 @@ def _filtered(
         return _Filtered(0, 0, 0)
     try:
         found = filters.build(condition, column, column.all_levels, asked.library, lambda *_: None)
-        levels = _levels(condition, column)
     except Malformed:
-        levels = DATE_LEVELS if column.kind == "date" and condition.level is None else _named(condition)
-        met = _at(slate, condition, levels, grouped)
+        met = _at(slate, condition, _levels(condition, column, None), grouped)
         return _Filtered(met, met, met)
-    met = _at(slate, condition, levels, grouped)
+    met = _at(slate, condition, _levels(condition, column, found), grouped)
     if not isinstance(found, CodeFilter):
         return _Filtered(met, 0, met)
     free, scoped = slate.silent(("rows", column.name)), slate.scoped(column.name)
@@ -163,16 +165,16 @@ def _filtered(
     return _Filtered(met, 0, some)
 
 
-def _named(condition: Condition) -> tuple[str, ...]:
-    return (condition.level or AS_IS,)
+def _levels(condition: Condition, column: Column, found: Filter | None) -> tuple[str, ...]:
+    """Return the levels one of which a grant has to have; of dates, those whose periods begin and end as a range does.
 
-
-def _levels(condition: Condition, column: Column) -> tuple[str, ...]:
-    """Return the levels one of which a grant has to have, for a condition that makes sense."""
+    Dates that make no sense are found to make none under a grant with whatever level.
+    """
     if column.kind != "date" or condition.level is not None:
-        return _named(condition)
-    first, last = condition.from_, condition.to
-    return tuple(level for level in DATE_LEVELS if filters.aligned(first, last, level))
+        return (condition.level or AS_IS,)
+    if not isinstance(found, DateFilter):
+        return DATE_LEVELS
+    return tuple(level for level in DATE_LEVELS if filters.aligned(found.first, found.last, level))
 
 
 def _at(slate: Slate, condition: Condition, levels: Sequence[str], grouped: dict[str, str]) -> Places:

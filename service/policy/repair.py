@@ -24,7 +24,7 @@ from service.policy.levels import by_fineness, level_of
 from service.policy.links import linkable, ranked, under
 from service.policy.needs import FEW
 from service.policy.plan import Filter
-from service.policy.slate import MOST_FIELDS, Candidate
+from service.policy.slate import Candidate
 from service.policy.widen import Limits, widen
 
 MEASURES = ("count", "persons", "sum", "mean")
@@ -271,7 +271,7 @@ def _fewer_columns(asked: Asked, grant: Grant, draft: Draft) -> None:
     """Leave out the last columns of a question that uses more than one question may."""
     limits = [grant.most_fields]
     for link in draft.made["linked"]:
-        limits += asked.linkable(link["dataset"]).parts.get(MOST_FIELDS, ())
+        limits += asked.linkable(link["dataset"]).limits
     least = min((limit for limit in limits if limit is not None), default=None)
     used = combine.columns(read(AggregateRequest, draft.made))
     if least is None or len(used) <= least:

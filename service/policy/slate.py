@@ -76,6 +76,11 @@ class Slate:
             held = self._scoped[column] = dict(found)
         return held
 
+    @property
+    def limits(self) -> list[int]:
+        """The different most columns that candidates let a question use, of those that set any."""
+        return [most for most in self.parts.get(MOST_FIELDS, ()) if isinstance(most, int)]
+
     def alike(self, place: int, parts: Sequence[Part]) -> Places:
         """Return the candidates that say the same as one of them of all these parts."""
         found, grant = self.everyone, self.items[place].grant

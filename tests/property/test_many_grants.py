@@ -30,7 +30,7 @@ from tests.property.agreements import (
 
 Case = tuple[dict[str, Any], dict[str, Any], str, tuple[str, ...]]
 
-often = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+often = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(autouse=True)

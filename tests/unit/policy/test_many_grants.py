@@ -27,13 +27,13 @@ def crowd():
 def weighed(monkeypatch):
     """Count the grants that are weighed in full."""
     found: list[str] = []
-    cover = deciding.cover
+    covering = deciding.covering
 
     def counted(asked, candidate):
         found.append(candidate.path)
-        return cover(asked, candidate)
+        return covering(asked, candidate)
 
-    monkeypatch.setattr(deciding, "cover", counted)
+    monkeypatch.setattr(deciding, "covering", counted)
     return found
 
 
@@ -95,7 +95,7 @@ def test_a_question_that_makes_no_sense_under_any_grant_is_told_so_by_the_first(
 
 def test_a_grant_that_measures_nothing_is_passed_over_for_the_nearest_that_does(small, library, ask):
     """However many such grants are nearer."""
-    grant = {"to": ["as-opcc"], "for": ["needs-assessment"], "dataset": "police-violence"}
+    grant: dict[str, Any] = {"to": ["as-opcc"], "for": ["needs-assessment"], "dataset": "police-violence"}
     idle = [grant | {"group_by": {"sex": ["as-is"]}, "rows": {"lad": [code]}} for code in ("E06000022", "E06000023")]
     idle += [one | {"filter_by": {"age": [level]}} for one in idle for level in ("sna-band", "under-25")] + [
         one | {"filter_by": {"sex": ["as-is"]}, "most_fields": most} for one in idle for most in (3, 4, 5)
