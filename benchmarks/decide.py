@@ -49,8 +49,9 @@ def compare(cache: Path) -> Iterator[Result]:
 def _result(name: str, grants: int, taken: Sequence[float]) -> Result:
     first, later = taken[0], taken[1:]
     details = {"grants": grants, "p99": _rounded(_percentile(later, 99)), "most": _rounded(max(later))}
-    say(f"  {name}: p50 {median(later):.3f} ms, p99 {details['p99']} ms, the first of all {first:.0f} ms")
-    return Result(name, median(later), _TARGET, "ms", "target", details=details | {"first": _rounded(first)})
+    details |= {"first": _rounded(first)}
+    say(f"  {name}: p50 {median(later):.3f} ms, p99 {details['p99']} ms, the first of them {first:.1f} ms")
+    return Result(name, median(later), _TARGET, "ms", "target", details=details)
 
 
 def _beside_cedar(
@@ -68,7 +69,7 @@ def _beside_cedar(
 
 
 def _timed(agreement: Agreement, library: Library, asked: Asked, *, allowed: bool) -> list[float]:
-    """Return the milliseconds that each decision took, the very first of all before the rounds."""
+    """Return the milliseconds that each decision took, the first of them before the rounds."""
     taken = []
     for party, request in [*asked[:1], *(one for _ in range(_ROUNDS) for one in asked)]:
         start = time.perf_counter()
