@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.artefacts import Library
+from schemas.clauses.datasets import Dataset
 from schemas.clauses.grants import Grant, Measures
 from schemas.errors import DocumentError
 from schemas.table_schema import TableSchema
@@ -69,14 +70,18 @@ class Fit:
     def _reads(self, agreement: Agreement, library: Library, dataset: str) -> bool:
         held = self._at_hand.get(dataset)
         if held is None:
-            try:
-                for column in self.schema(agreement, library, dataset).fields:
-                    for name in column.levels.values():
-                        library.hierarchy(name)
-            except DocumentError:
-                held = False
-            self._at_hand[dataset] = held = held is None
+            held = self._at_hand[dataset] = _can_be_read(library, agreement.datasets[dataset])
         return held
+
+
+def _can_be_read(library: Library, dataset: Dataset) -> bool:
+    try:
+        for column in library.bound(dataset).fields:
+            for name in column.levels.values():
+                library.hierarchy(name)
+    except DocumentError:
+        return False
+    return True
 
 
 def _misfits(agreement: Agreement, candidate: Candidate, schema: TableSchema) -> Iterable[Reason]:
