@@ -6,28 +6,30 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks import clauses
+from benchmarks.clauses import Asked, Layout
 from benchmarks.environments import CEDAR, Skipped
 from benchmarks.results import Result, median, say
 from schemas.agreement import Agreement
 from schemas.artefacts import Library
 from schemas.request import AggregateRequest
 from service.policy.decide import decide
+from service.policy.decision import Decision
 from service.policy.nearest import explained
 
 NAME = "decide-10k-clauses"
 _TARGET = 2.0
-_ROUNDS = 5
+_ROUNDS = 10
 _CEDAR_ROUNDS = 1
 _THOUSAND = 1000.0
-
-Asked = Sequence[tuple[str, AggregateRequest]]
+_OUTCOMES = {"allowed": True, "refused": False}
 
 
 def compare(cache: Path) -> Iterator[Result]:
-    """Decide allowed and refused questions; then have the peer decide the same.
+    """Decide allowed and refused questions under each layout of grants; then have the peer decide the same.
+
+    A refusal is timed as a caller gets it: with the nearest question that would be allowed.
 
     Args:
         cache: Where peers' environments are.
@@ -35,66 +37,69 @@ def compare(cache: Path) -> Iterator[Result]:
     Raises:
         RuntimeError: a question was not decided as it was made to be.
     """
-    agreement, library = clauses.agreement()
-    asked, refused = clauses.questions(allowed=True), clauses.questions(allowed=False)
-    first = _decide(agreement, library, asked[:1], allowed=True)[0]
-    ours = [one for _ in range(_ROUNDS) for one in _decide(agreement, library, asked, allowed=True)]
-    others = [one for _ in range(_ROUNDS) for one in _decide(agreement, library, refused, allowed=False)]
-    shown = [one for _ in range(_ROUNDS) for one in _explain(agreement, library, refused)]
-    details: dict[str, Any] = {
-        "grants": len(agreement.grants),
-        "p95": _rounded(_percentile(ours, 95)),
-        "most": _rounded(max(ours)),
-        "first": _rounded(first),
-        "refused": _rounded(median(others)),
-        "refused_with_nearest": _rounded(median(shown)),
-    }
-    say(f"  p50 {median(ours):.3f} ms, p95 {details['p95']} ms, the first of all {first:.0f} ms")
-    yield Result(NAME, median(ours), _TARGET, "ms", "target", details=details)
+    for layout in clauses.LAYOUTS:
+        agreement, library = layout.agreement()
+        asked = {outcome: layout.questions(allowed=allowed) for outcome, allowed in _OUTCOMES.items()}
+        found = {name: _timed(agreement, library, asked[name], allowed=allowed) for name, allowed in _OUTCOMES.items()}
+        for outcome, taken in found.items():
+            yield _result(f"{NAME}-{layout.name}-{outcome}", len(agreement.grants), taken)
+        yield from _beside_cedar(layout, agreement, asked, found, cache)
+
+
+def _result(name: str, grants: int, taken: Sequence[float]) -> Result:
+    first, later = taken[0], taken[1:]
+    details = {"grants": grants, "p99": _rounded(_percentile(later, 99)), "most": _rounded(max(later))}
+    details |= {"first": _rounded(first)}
+    say(f"  {name}: p50 {median(later):.3f} ms, p99 {details['p99']} ms, the first of them {first:.1f} ms")
+    return Result(name, median(later), _TARGET, "ms", "target", details=details)
+
+
+def _beside_cedar(
+    layout: Layout, agreement: Agreement, asked: dict[str, Asked], ours: dict[str, list[float]], cache: Path
+) -> Iterator[Result]:
     try:
-        theirs = _cedar(agreement, [*asked, *refused], len(asked), cache)
+        theirs = _cedar(agreement, asked, cache)
     except Skipped as why:
-        say(f"  {NAME} against Cedar is skipped: {why}")
+        say(f"  {NAME}-{layout.name} against Cedar is skipped: {why}")
         return
-    say(f"  {CEDAR.name}: p50 {median(theirs):.3f} ms")
-    yield Result(f"{NAME}-cedar", median(ours), median(theirs), "ms", CEDAR.name)
+    for outcome, taken in theirs.items():
+        say(f"  {CEDAR.name}: {outcome} p50 {median(taken):.3f} ms")
+        own, details = median(ours[outcome][1:]), {"other_p99": _rounded(_percentile(taken, 99))}
+        yield Result(f"{NAME}-{layout.name}-{outcome}-cedar", own, median(taken), "ms", CEDAR.name, details=details)
 
 
-def _decide(agreement: Agreement, library: Library, asked: Asked, *, allowed: bool) -> list[float]:
-    """Return the milliseconds that each decision took."""
+def _timed(agreement: Agreement, library: Library, asked: Asked, *, allowed: bool) -> list[float]:
+    """Return the milliseconds that each decision took, the first of them before the rounds."""
     taken = []
-    for party, request in asked:
+    for party, request in [*asked[:1], *(one for _ in range(_ROUNDS) for one in asked)]:
         start = time.perf_counter()
-        decision = decide(agreement, library, party, request)
+        decision = _shown(agreement, library, party, request)
         taken.append((time.perf_counter() - start) * _THOUSAND)
-        if decision.allowed != allowed:
+        if decision.allowed != allowed or (decision.nearest is None) != allowed:
             raise RuntimeError(f"a question was decided otherwise than it was made to be: {decision.reasons}")
     return taken
 
 
-def _explain(agreement: Agreement, library: Library, asked: Asked) -> list[float]:
-    """Return the milliseconds that each refusal took with the nearest request that would be allowed."""
-    taken = []
-    for party, request in asked:
-        start = time.perf_counter()
-        shown = explained(decide(agreement, library, party, request), agreement, library, party, request)
-        taken.append((time.perf_counter() - start) * _THOUSAND)
-        if shown.nearest is None:
-            raise RuntimeError("every question here has a nearest one that would be allowed")
-    return taken
+def _shown(agreement: Agreement, library: Library, party: str, request: AggregateRequest) -> Decision:
+    return explained(decide(agreement, library, party, request), agreement, library, party, request)
 
 
-def _cedar(agreement: Agreement, asked: Asked, allowed: int, cache: Path) -> list[float]:
-    """Return the milliseconds that the peer took for each allowed question; it must decide all as ours does."""
+def _cedar(agreement: Agreement, asked: dict[str, Asked], cache: Path) -> dict[str, list[float]]:
+    """Return the milliseconds that the peer took for each question by outcome; it must decide all as ours does."""
     cache.mkdir(parents=True, exist_ok=True)
     file = cache / "clauses.json"
-    requests = [clauses.to_cedar(party, request) for party, request in asked]
+    requests = [clauses.to_cedar(*one) for every in asked.values() for one in every]
     file.write_text(json.dumps({"policies": clauses.as_cedar(agreement), "requests": requests}))
     told = CEDAR.run(cache, str(file), str(_CEDAR_ROUNDS))
-    if told["allowed"] != [place < allowed for place in range(len(asked))]:
+    if told["allowed"] != [_OUTCOMES[outcome] for outcome, every in asked.items() for _ in every]:
         raise RuntimeError("the peer does not decide as ours does, so the policies are not the same")
     seconds: list[list[float]] = told["seconds"]
-    return [one * _THOUSAND for repetition in seconds for one in repetition[:allowed]]
+    taken: dict[str, list[float]] = {}
+    at = 0
+    for outcome, every in asked.items():
+        taken[outcome] = [one * _THOUSAND for repetition in seconds for one in repetition[at : at + len(every)]]
+        at += len(every)
+    return taken
 
 
 def _percentile(values: Sequence[float], percent: int) -> float:

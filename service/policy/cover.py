@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 from schemas.artefacts import Library
 from schemas.clauses.grants import Grant
-from schemas.request import Condition, GroupBy, Measure
+from schemas.request import Condition, Measure
 from schemas.table_schema import AS_IS, Column, TableSchema
 from service.errors import Malformed
 from service.policy import combine, filters, keys
 from service.policy.asked import Asked
 from service.policy.failures import Failures
-from service.policy.fit import unfit
-from service.policy.index import Candidate
-from service.policy.levels import nest
+from service.policy.levels import level_of, nest
 from service.policy.links import Links, links
 from service.policy.plan import CodeFilter, EffectivePlan, Filter, Keys, Measured
+from service.policy.slate import Candidate
 from service.policy.source import source
 
 
@@ -45,8 +44,8 @@ def cover(asked: Asked, candidate: Candidate) -> Covered | Failures:
     """
     request, grant = asked.request, candidate.grant
     dataset = asked.agreement.datasets[request.dataset]
-    schema = asked.library.bound(dataset)
-    failures = unfit(asked, candidate, schema)
+    schema = asked.schema(request.dataset)
+    failures = Failures.of(candidate.path, asked.misfits(candidate))
     if failures.reasons:
         return failures
     grouped = {item.field: level_of(item, schema) for item in request.by}
@@ -74,14 +73,6 @@ def cover(asked: Asked, candidate: Candidate) -> Covered | Failures:
     if plan.cells > keys.MAX_CELLS:
         raise Malformed(f"the table would have more than {keys.MAX_CELLS} cells", code="too_many_cells")
     return Covered(plan, (candidate.path, *linked.clauses), _approvals(grant, linked))
-
-
-def level_of(item: GroupBy, schema: TableSchema) -> str:
-    """Return the level asked for; where none is said, the column's finest, whatever a grant would allow."""
-    if item.level is not None:
-        return item.level
-    column = schema.find(item.field)
-    return "day" if column is not None and column.kind == "date" else AS_IS
 
 
 def kept_filters(
@@ -232,7 +223,7 @@ def _pins(asked: Asked) -> tuple[tuple[str, str], ...]:
     names: set[str] = set()
     for dataset in (asked.request.dataset, *(link.dataset for link in asked.request.linked)):
         entry = asked.agreement.datasets[dataset]
-        names |= {entry.schema_, *asked.library.bound(entry).artefacts}
+        names |= {entry.schema_, *asked.schema(dataset).artefacts}
     return tuple((name, asked.library.digest(name)) for name in sorted(names))
 
 

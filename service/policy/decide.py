@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from schemas.agreement import Agreement
 from schemas.artefacts import Library
 from schemas.errors import DocumentError
 from schemas.request import AggregateRequest
-from service.errors import Malformed
-from service.policy import shortlist
 from service.policy.allowances import describe
 from service.policy.asked import ANALYST, Asked
 from service.policy.cover import Covered, cover
 from service.policy.decision import ALLOWED, FORBIDDEN, NOT_GRANTED, Decision, Reason
 from service.policy.failures import Failures
-from service.policy.index import Candidate
+from service.policy.needs import of_question
+from service.policy.ranking import Ranked, nearest_first
+from service.policy.slate import Candidate
 
 
 def decide(
@@ -54,35 +54,31 @@ def decide(
         words = f"{request.dataset} is not supplied for {request.purpose}, whatever a grant says"
         return _refusal(FORBIDDEN, weighed, f"datasets/{request.dataset}/purposes", words)
     candidates = asked.candidates(request.dataset)
-    if not candidates:
+    if not candidates.items:
         return _without_grant(asked, weighed)
-    weighed += ["privacy/shares", *(item.path for item in candidates), *_linked(asked)]
+    weighed += ["privacy/shares", *candidates.paths, *_linked(asked)]
     if party not in agreement.privacy.shares:
         return _refusal(NOT_GRANTED, weighed, "privacy/shares", f"{party} has no share of the privacy budget")
-    return _under(asked, candidates, tuple(dict.fromkeys(weighed)))
+    return _under(asked, tuple(dict.fromkeys(weighed) if request.linked else weighed))
 
 
-def _under(asked: Asked, candidates: tuple[Candidate, ...], weighed: tuple[str, ...]) -> Decision:
+def _under(asked: Asked, weighed: tuple[str, ...]) -> Decision:
     """Decide by the first grant that covers the question, or tell what the nearest one lacks."""
-    nearest: tuple[Failures, Candidate] | None = None
-    malformed: Malformed | None = None
-    for candidate in shortlist.in_turn(asked, candidates):
-        try:
-            found = covering(asked, candidate)
-        except Malformed as error:  # another grant may give the same words a meaning
-            malformed = malformed or error
-            continue
-        if isinstance(found, Covered):
-            reasons = tuple(Reason(clause, "this grant covers the request") for clause in found.clauses)
-            return Decision(ALLOWED, reasons, weighed, approvals=found.approvals, plan=found.plan)
-        if nearest is None or len(found.reasons) < len(nearest[0].reasons):
-            nearest = (found, candidate)
-    if nearest is None:
-        raise malformed or RuntimeError("a request is covered or refused")
-    failures, candidate = nearest
-    code = FORBIDDEN if failures.forbidden else NOT_GRANTED
+    nearest = next(ranked(asked))
+    candidate = nearest.candidate
+    found = nearest.found or covering(asked, candidate)  # where it makes no sense under any grant, this raises
+    if isinstance(found, Covered):
+        reasons = tuple(Reason(clause, "this grant covers the request") for clause in found.clauses)
+        return Decision(ALLOWED, reasons, weighed, approvals=found.approvals, plan=found.plan)
+    code = FORBIDDEN if found.forbidden else NOT_GRANTED
     instead = describe(asked.agreement, candidate.grant)
-    return Decision(code, tuple(failures.reasons), weighed, allowed_instead=instead)
+    return Decision(code, tuple(found.reasons), weighed, allowed_instead=instead)
+
+
+def ranked(asked: Asked) -> Iterator[Ranked[Covered]]:
+    """Yield the grants that may cover a question, the nearest first; at the same distance, the widest scope first."""
+    slate = asked.candidates(asked.request.dataset)
+    return nearest_first(slate, of_question(asked, slate), lambda item: covering(asked, item))
 
 
 def covering(asked: Asked, candidate: Candidate) -> Covered | Failures:
@@ -102,7 +98,7 @@ def covering(asked: Asked, candidate: Candidate) -> Covered | Failures:
 def _without_grant(asked: Asked, weighed: list[str]) -> Decision:
     """Refuse a question for which there is no grant, or none to the caller's roles."""
     name = asked.request.dataset
-    missed = asked.granted(name)
+    missed = asked.granted(name).items
     if not missed:
         words = f"no grant covers {asked.party} asking of {name} for {asked.request.purpose}"
         return _refusal(NOT_GRANTED, [*weighed, "grants"], "grants", words)
@@ -120,7 +116,7 @@ def _linked(asked: Asked) -> list[str]:
         if name in asked.agreement.datasets:
             if asked.agreement.datasets[name].purposes:
                 found.append(f"datasets/{name}/purposes")
-            found += [item.path for item in asked.linkable(name)]
+            found += asked.linkable(name).paths
     return found
 
 

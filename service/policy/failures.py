@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from service.policy.decision import Reason
@@ -14,6 +15,11 @@ class Failures:
     path: str
     reasons: list[Reason] = field(default_factory=list)
     forbidden: bool = False
+
+    @classmethod
+    def of(cls, path: str, misfits: Sequence[Reason]) -> Failures:
+        """Begin with what of the grant does not fit its artefacts, which forbids whatever is asked."""
+        return cls(path, list(misfits), forbidden=bool(misfits))
 
     def gap(self, clause: str, words: str) -> None:
         """Note that the grant does not speak of this."""

@@ -78,8 +78,8 @@ def _dates(
 def aligned(first: date | None, last: date | None, level: str) -> bool:
     """Whether a range begins and ends where periods of a level do."""
     starts_well = first is None or floor(first, level) == first
-    ends_well = last is None or next_start(floor(last, level), level) == next_start(last, "day")
-    return starts_well and ends_well
+    following = None if last is None else next_start(last, "day")
+    return starts_well and (following is None or floor(following, level) == following)
 
 
 def stored_codes(column: Column) -> tuple[str, ...]:

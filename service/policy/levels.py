@@ -9,11 +9,20 @@ from weakref import WeakKeyDictionary
 
 from schemas.artefacts import Library
 from schemas.hierarchy import Band
-from schemas.table_schema import AS_IS, DATE_LEVELS, Column
+from schemas.request import GroupBy
+from schemas.table_schema import AS_IS, DATE_LEVELS, Column, TableSchema
 from service.policy.filters import UNKNOWN, stored_codes
 
 _KNOWN: WeakKeyDictionary[Library, dict[Hashable, bool]] = WeakKeyDictionary()
 """Which levels nest, found once for each library: a list of small areas has tens of thousands of codes."""
+
+
+def level_of(item: GroupBy, schema: TableSchema) -> str:
+    """Return the level asked for; where none is said, the column's finest, whatever a grant would allow."""
+    if item.level is not None:
+        return item.level
+    column = schema.find(item.field)
+    return "day" if column is not None and column.kind == "date" else AS_IS
 
 
 def by_fineness(column: Column, levels: Iterable[str], library: Library) -> list[str]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from schemas.clauses.grants import Grant
 from schemas.request import Condition, Linked
 from schemas.table_schema import TableSchema
-from service.errors import Malformed
 from service.policy import combine, together
 from service.policy.asked import Asked
 from service.policy.decision import Reason
 from service.policy.failures import Failures
-from service.policy.fit import unfit
-from service.policy.index import Candidate
+from service.policy.needs import of_links
 from service.policy.plan import Filter, LinkPlan
+from service.policy.ranking import Ranked, nearest_first
+from service.policy.slate import Candidate
 from service.policy.source import source
 
 Kept = Callable[[Asked, Sequence[Condition], TableSchema, Grant, Failures, dict[str, str]], tuple[Filter, ...]]
@@ -61,37 +61,34 @@ def linkable(asked: Asked, link: Linked) -> bool:
 def _link(asked: Asked, several: Sequence[Linked], failures: Failures, kept: Kept, made: Links) -> None:
     """Add the links to one dataset under the first of its own grants that covers all of them: grants never unite."""
     name = several[0].dataset
-    nearest: Failures | None = None
-    malformed: Malformed | None = None
-    for candidate in asked.linkable(name):
-        try:
-            found = under(asked, several, candidate, kept)
-        except Malformed as error:  # another grant may give the same words a meaning
-            malformed = malformed or error
-            continue
-        if not isinstance(found, Failures):
-            read = source(asked.agreement, name)
-            made.plans += [LinkPlan(name, read, link.has, own) for link, own in zip(several, found, strict=True)]
-            made.clauses.append(candidate.path)
-            made.approvals.update(candidate.grant.approval)
-            return
-        if nearest is None or len(found.reasons) < len(nearest.reasons):
-            nearest = found
-    if nearest is not None:
-        failures.take(nearest)
+    nearest = next(ranked(asked, several, kept), None)
+    if nearest is None:
+        words = f"no grant lets {name} be linked with {asked.request.dataset} for {asked.request.purpose}"
+        failures.reasons.append(Reason("grants", words))
         return
-    if malformed is not None:
-        raise malformed
-    words = f"no grant lets {name} be linked with {asked.request.dataset} for {asked.request.purpose}"
-    failures.reasons.append(Reason("grants", words))
+    candidate = nearest.candidate
+    found = nearest.found or under(asked, several, candidate, kept)  # makes no sense under any, and raises that
+    if isinstance(found, Failures):
+        failures.take(found)
+        return
+    read = source(asked.agreement, name)
+    made.plans += [LinkPlan(name, read, link.has, own) for link, own in zip(several, found, strict=True)]
+    made.clauses.append(candidate.path)
+    made.approvals.update(candidate.grant.approval)
+
+
+def ranked(asked: Asked, several: Sequence[Linked], kept: Kept) -> Iterator[Ranked[list[tuple[Filter, ...]]]]:
+    """Yield the grants that may cover all links to one dataset, the nearest first."""
+    slate = asked.linkable(several[0].dataset)
+    return nearest_first(slate, of_links(asked, slate, several), lambda item: under(asked, several, item, kept))
 
 
 def under(
     asked: Asked, several: Sequence[Linked], candidate: Candidate, kept: Kept
 ) -> list[tuple[Filter, ...]] | Failures:
     """Return the filters of each link to one dataset under one of its grants, or what that grant does not cover."""
-    schema = asked.library.bound(asked.agreement.datasets[several[0].dataset])
-    own = unfit(asked, candidate, schema)
+    schema = asked.schema(several[0].dataset)
+    own = Failures.of(candidate.path, asked.misfits(candidate))
     if own.reasons:
         return own
     filters = []

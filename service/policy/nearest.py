@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +12,12 @@ from schemas.errors import DocumentError
 from schemas.model import read
 from schemas.request import AggregateRequest
 from service.errors import Malformed
-from service.policy import shortlist
 from service.policy.asked import ANALYST, Asked
-from service.policy.decide import covering, decide
+from service.policy.decide import decide, ranked
 from service.policy.decision import Decision, Nearest
-from service.policy.failures import Failures
-from service.policy.index import Candidate
+from service.policy.needs import FEW
 from service.policy.repair import Draft, repaired
+from service.policy.slate import Candidate
 
 
 def explained(
@@ -45,7 +44,9 @@ def explained(
 
 
 def nearest(asked: Asked) -> Nearest | None:
-    """Return the nearest request that is allowed: of those that grants near by allow, the one with fewest changes.
+    """Return the nearest request that is allowed: of those that the nearest few grants allow, that with fewest changes.
+
+    Where these allow nothing at all, the next nearest that does is taken.
 
     Returns:
         None where nothing can be asked: no grant to this party and role for this purpose and dataset, or no share.
@@ -56,30 +57,44 @@ def nearest(asked: Asked) -> Nearest | None:
     if asked.party not in agreement.privacy.shares or asked.limited(name):
         return None
     found: Nearest | None = None
-    near = shortlist.nearest(asked, asked.candidates(name))
-    for candidate in sorted(near, key=lambda item: _distance(asked, item)):
-        made = _under(asked, candidate)
-        if made is not None and (found is None or len(made.changes) < len(found.changes)):
-            found = made
+    tried: list[Draft] = []
+    for seen, candidate in enumerate(_near(asked)):
+        if seen >= FEW and found is not None:
+            break
+        draft = _mended(asked, candidate)
+        if draft is None or draft in tried:
+            continue
+        tried.append(draft)
+        found = _allowed(asked, draft, len(found.changes) if found is not None else None) or found
+        if found is not None and len(found.changes) == 1:
+            break  # none has fewer
     return found
 
 
-def _distance(asked: Asked, candidate: Candidate) -> int:
-    """Return how much of a question a grant does not cover; the most where the question makes no sense under it."""
-    try:
-        found = covering(asked, candidate)
-    except Malformed:
-        return 10_000
-    return len(found.reasons) if isinstance(found, Failures) else 0
+def _near(asked: Asked) -> Iterable[Candidate]:
+    """Return the grants that may cover a question, the nearest first; one alone need not be weighed for that."""
+    items = asked.candidates(asked.request.dataset).items
+    return items if len(items) <= 1 else (one.candidate for one in ranked(asked))
 
 
-def _under(asked: Asked, candidate: Candidate) -> Nearest | None:
-    """Return the first mended form of a request that is allowed, the fullest first."""
+def _mended(asked: Asked, candidate: Candidate) -> Draft | None:
     try:
-        draft = repaired(asked, candidate)
+        return repaired(asked, candidate)
     except (DocumentError, Malformed):
         return None
-    for form in _forms(draft) if draft is not None else ():
+
+
+def _allowed(asked: Asked, draft: Draft, fewest: int | None) -> Nearest | None:
+    """Return the first form of a mended request that is allowed, the fullest first; None where none has fewer changes.
+
+    Args:
+        asked: The question.
+        draft: The request mended to fit one grant.
+        fewest: The changes of the best found yet; None where there is none.
+    """
+    for form in _forms(draft):
+        if fewest is not None and len(form.changes) >= fewest:
+            return None
         try:
             request = read(AggregateRequest, form.made)
             allowed = decide(asked.agreement, asked.library, asked.party, request, asked.roles).allowed

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from schemas.clauses.grants import Grant
@@ -17,12 +18,13 @@ from schemas.table_schema import AS_IS, TableSchema
 from service.errors import Malformed
 from service.policy import combine, keys
 from service.policy.asked import Asked
-from service.policy.cover import crosses, filter_levels, kept_filters, level_of
+from service.policy.cover import crosses, filter_levels, kept_filters
 from service.policy.failures import Failures
-from service.policy.index import Candidate
-from service.policy.levels import by_fineness
-from service.policy.links import linkable, under
+from service.policy.levels import by_fineness, level_of
+from service.policy.links import linkable, ranked, under
+from service.policy.needs import FEW
 from service.policy.plan import Filter
+from service.policy.slate import Candidate
 from service.policy.widen import Limits, widen
 
 MEASURES = ("count", "persons", "sum", "mean")
@@ -51,7 +53,7 @@ def repaired(asked: Asked, candidate: Candidate) -> Draft | None:
     """
     request, grant = asked.request, candidate.grant
     dataset = asked.agreement.datasets[request.dataset]
-    schema = asked.library.bound(dataset)
+    schema = asked.schema(request.dataset)
     draft = Draft({"purpose": request.purpose, "dataset": request.dataset})
     draft.made["spend"] = request.spend.model_dump(mode="json", exclude_none=True)
     draft.made["measures"] = _measures(asked, grant, draft)
@@ -217,10 +219,14 @@ def _links(asked: Asked, grant: Grant, name: str, draft: Draft) -> list[dict[str
     if not known or asked.limited(name) or not linkable(asked, several[0]):
         draft.say(f"do not link with {name}")
         return []
-    drafts = [_linked(asked, several, candidate) for candidate in asked.linkable(name)]
-    if not drafts:
+    slate = asked.linkable(name)
+    if not slate.items:
         draft.say(f"do not link with {name}")
         return []
+    near = slate.items
+    if len(near) > FEW:
+        near = tuple(one.candidate for one in islice(ranked(asked, several, kept_filters), FEW))
+    drafts = [_linked(asked, several, candidate) for candidate in near]
     best = min(drafts, key=lambda own: len(own.changes))
     for words in best.changes:
         draft.say(words)
@@ -231,7 +237,7 @@ def _links(asked: Asked, grant: Grant, name: str, draft: Draft) -> list[dict[str
 def _linked(asked: Asked, several: Sequence[Linked], candidate: Candidate) -> Draft:
     """Return links to one dataset mended to fit one of its grants; those that it does not cover with the others go."""
     name = candidate.grant.dataset
-    schema = asked.library.bound(asked.agreement.datasets[name])
+    schema = asked.schema(name)
     unlimited = Candidate(candidate.path, candidate.grant.model_copy(update={"most_fields": None}))
     draft = Draft({"linked": []})
     held: list[Linked] = []
@@ -265,7 +271,7 @@ def _fewer_columns(asked: Asked, grant: Grant, draft: Draft) -> None:
     """Leave out the last columns of a question that uses more than one question may."""
     limits = [grant.most_fields]
     for link in draft.made["linked"]:
-        limits += [item.grant.most_fields for item in asked.linkable(link["dataset"])]
+        limits += asked.linkable(link["dataset"]).limits
     least = min((limit for limit in limits if limit is not None), default=None)
     used = combine.columns(read(AggregateRequest, draft.made))
     if least is None or len(used) <= least:

@@ -16,7 +16,6 @@ from schemas.calendar import floor, next_start
 from schemas.model import InvalidDocument
 from schemas.request import AggregateRequest
 from service.errors import Malformed
-from service.policy import shortlist
 from service.policy.coherence import findings
 from service.policy.decide import decide
 from service.policy.decision import Decision
@@ -385,18 +384,6 @@ def test_the_order_in_which_a_document_says_things_changes_nothing(case, chance,
     value["grants"] += [item | rival for item in value["grants"][:1]]
     other = shuffled(value, random.Random(chance.random()))  # noqa: S311 - an order, not a secret
     assert public(outcome(other, *asked)) == public(outcome(value, *asked))
-
-
-@often
-@given(cases())
-def test_the_short_cut_where_grants_are_many_allows_the_same_questions(case):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shortlist, "FEW", 1)
-        short = outcome(*case)
-    whole = outcome(*case)
-    assert identity(short) == identity(whole)
-    if not isinstance(whole, str):
-        assert allowed(*case) == whole.allowed
 
 
 # --- what an allowed decision's plan holds
