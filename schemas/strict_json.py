@@ -29,7 +29,8 @@ def loads(text: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
     """
     if len(text) > max_bytes:
         raise DocumentError("too_large", f"the document is larger than {max_bytes} bytes")
-    _check_depth(text, max_depth)
+    if text.count(b"{") + text.count(b"[") > max_depth:  # else it cannot be deeper, whatever stands where
+        _check_depth(text, max_depth)
     try:
         return json.loads(
             text.decode("utf-8"),
@@ -46,8 +47,6 @@ def loads(text: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
 
 
 def _check_depth(text: bytes, max_depth: int) -> None:
-    if text.count(b"{") + text.count(b"[") <= max_depth:
-        return  # whatever stands where, as in most questions
     depth = 0
     in_string = False
     skip = False
