@@ -31,14 +31,15 @@ def library() -> Any:
     Raises:
         LocalError: ``charts_not_installed``.
     """
-    finders = list(sys.meta_path)
     try:
         return importlib.import_module("pygal")
     except ModuleNotFoundError as error:
         said = "drawing SVG needs pygal: pip install 'concordat[charts]'"
         raise LocalError("charts_not_installed", said) from error
     finally:
-        sys.meta_path[:] = finders  # pygal's finder of maps, of a form that Python warns of at every later import
+        # pygal's finder of maps, of a form that Python warns of at every later import; others stay, as the one that
+        # reads distributions' metadata from then on
+        sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
 
 
 def svg(release: Mapping[str, Any], measure: str | None = None) -> bytes:

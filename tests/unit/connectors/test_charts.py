@@ -1,5 +1,7 @@
 """Charts: few groups side by side in colours, and what is too noisy in grey."""
 
+import sys
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -49,3 +51,9 @@ def test_what_is_too_noisy_is_grey_and_said() -> None:
     assert "Grey: too noisy to use" not in drawn(good)
     assert "Grey: too noisy to use" in drawn(noisy)
     assert drawn(noisy).count("#bbbbbb") > drawn(good).count("#bbbbbb")
+
+
+def test_drawing_leaves_imports_and_versions_as_they_were() -> None:
+    drawn(release(({"lad": "a"}, 50.0, True)))
+    assert not [finder for finder in sys.meta_path if type(finder).__module__ == "pygal"]
+    assert version("concordat")
