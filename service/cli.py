@@ -18,7 +18,7 @@ from connectors.commands.output import Json
 from service import cli_importing
 from service.agreements.revocation import Reason
 from service.identity.caller import Role
-from service.settings import Settings
+from service.settings import PushDigest, Settings
 
 if find_spec("fastapi") is None:  # what the commands need is imported late, so its absence is told here
     raise ModuleNotFoundError("these commands need concordat[service]", name="fastapi")
@@ -72,6 +72,10 @@ def serve_command(
         int,
         typer.Option(min=0, envvar="CONCORDAT_COMPACT_FILES", help="More files than this are merged; 0 for never."),
     ] = 64,
+    push_digest: Annotated[
+        PushDigest,
+        typer.Option(envvar="CONCORDAT_PUSH_DIGEST", help="Whether each push has to name the agreement's digest."),
+    ] = PushDigest.OPTIONAL,
 ) -> None:
     """Serve the broker."""
     from service.app import create
@@ -83,6 +87,7 @@ def serve_command(
         database_url=database_url,
         answer_time_step=answer_time_step,
         compact_files=compact_files,
+        push_digest=push_digest,
     )
     app = create(settings, f"http://{host}:{port}")
     serve(app, listen(host, port), lambda: typer.echo(f"Concordat serves {app.state.broker.settings.issuer}", err=True))
