@@ -208,12 +208,15 @@ def test_signatures_are_verified_keys_rotated_and_an_agreement_left_and_ended(sh
     assert "withdrawn: as-police" in shell.client("as-opcc", "agreement", "status")
     shell.client("as-police", "agreement", "rejoin")
 
+    corrected = shell.run("party", "correct", "as-police", "--name", "Avon and Somerset Constabulary")
+    assert "is enrolled as Avon and Somerset Constabulary (police)" in corrected
     shell.run("key", "new", "next.jwk")
     rotated = shell.run("party", "rotate-key", "as-police", "--key", "next.pub.jwk")
     assert f"superseded: {keys['as-police']}" in rotated
     assert "bad_signature" in shell.client("as-police", "agreement", "terminate", *signing, expect=3)
     assert "in_force" in shell.client("as-opcc", "agreement", "status")
     for words, code in (
+        (("party", "correct", "as-police", "--kind", "police"), "nothing_to_correct"),
         (("party", "rotate-key", "bri-ed", "--key", "as-police.signing.pub.jwk"), "key_pinned"),
         (("party", "rotate-key", "bri-ed", "--key", "as-police.client.pub.jwk"), "key_reused"),
         (("party", "rotate-key", "bri-ed", "--key", "next.jwk"), "bad_key"),
