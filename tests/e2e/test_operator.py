@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +259,23 @@ def test_a_wrong_input_gets_a_code_and_a_sentence(tmp_path, words, code):
     assert code in said
     assert "Traceback" not in said
     assert jwk["d"] not in said
+
+
+def test_a_port_that_is_taken_and_a_database_of_a_newer_concordat_are_told_in_words(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        shell = Shell(tmp_path, f"http://127.0.0.1:{port}")
+        worked = str(agreements.path("cardiff-minimal"))
+        for words in (("serve", "--port", port), ("dev", "--agreement", worked, "--state", "dev", "--port", port)):
+            said = shell.run(*words, expect=3)
+            assert "port_taken" in said
+            assert f"port {port} of 127.0.0.1 is in use" in said
+            assert "Traceback" not in said
+    with closing(sqlite3.connect(tmp_path / "broker" / "concordat.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    said = shell.run("serve", "--port", "0", expect=3)
+    assert "database_newer" in said
+    assert "Traceback" not in said
