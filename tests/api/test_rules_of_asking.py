@@ -232,7 +232,9 @@ def test_a_preview_over_what_one_request_may_spend_names_that_cap(filled):
     asked = small(spend={"share": "0.5"})
     shown = filled.preview(asked).json()
     assert (shown["decision"]["outcome"], shown["affordable"]) == ("allowed", False)
-    assert shown["unaffordable"].startswith("one request may spend at most 0.1 of your share, and this would spend 0.49")
+    assert shown["unaffordable"].startswith(
+        "one request may spend at most 0.1 of your share, and this would spend 0.49"
+    )
     refused = filled.ask(asked, "over").json()
     assert refused["code"] == "over_request_cap"
     assert f"at most rho {shown['request_limit']['rho']}" in refused["detail"]

@@ -13,7 +13,8 @@ from dataclasses import replace
 import pytest
 
 from schemas.jws import public_key, verify
-from service.settings import PushDigest
+from service.app import build
+from service.settings import PushDigest, Settings
 from tests.support.server import DAYS, count_request, serve_here
 
 
@@ -118,6 +119,13 @@ def test_where_the_broker_requires_it_a_push_that_names_no_agreement_digest_is_r
         for digest, status in (("sha256:" + "0" * 64, 409), (known, 201)):
             answer = served.push("as-police", "police-violence", body, headers={"Concordat-Agreement-Digest": digest})
             assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("digest", PushDigest)
+def test_what_the_broker_asks_of_a_push_is_its_setting(tmp_path, digest):
+    broker = build(Settings(state=tmp_path, issuer="https://broker.example", push_digest=digest))
+    assert broker.intake.digest is digest
+    broker.close()
 
 
 @pytest.mark.parametrize(
