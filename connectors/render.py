@@ -238,7 +238,8 @@ def preview_lines(preview: Mapping[str, Any]) -> Group:
         if preview.get("repeat"):
             made.add_row("repeat", "the answer was released before, and is free")
         if preview.get("affordable") is False:
-            made.add_row("affordable", Text("no", "bold red"))
+            why = preview.get("unaffordable")
+            made.add_row("affordable", plain(f"no: {why}" if why else "no", "bold red"))
         parts.append(made)
     return Group(*parts)
 

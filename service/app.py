@@ -133,7 +133,7 @@ def build(
             fault=fault,
         )
     )
-    intake = Intake(store, pushes, lake, settings.issuer, clock)
+    intake = Intake(store, pushes, lake, settings.issuer, clock, settings.push_digest)
     if recover:
         sweep(settings.spool)
         intake.recover()

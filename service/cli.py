@@ -15,10 +15,11 @@ import typer
 
 from connectors.commands.groups import group
 from connectors.commands.output import Json
+from schemas.clauses.parties import PartyKind
 from service import cli_importing
 from service.agreements.revocation import Reason
 from service.identity.caller import Role
-from service.settings import Settings
+from service.settings import PushDigest, Settings
 
 if find_spec("fastapi") is None:  # what the commands need is imported late, so its absence is told here
     raise ModuleNotFoundError("these commands need concordat[service]", name="fastapi")
@@ -60,6 +61,7 @@ def register(app: typer.Typer) -> None:
 
 
 def serve_command(
+    *,
     state: StateOption = _DEFAULT_STATE,
     host: Annotated[str, typer.Option(envvar="CONCORDAT_HOST")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="CONCORDAT_PORT")] = 8000,
@@ -72,6 +74,10 @@ def serve_command(
         int,
         typer.Option(min=0, envvar="CONCORDAT_COMPACT_FILES", help="More files than this are merged; 0 for never."),
     ] = 64,
+    push_digest: Annotated[
+        PushDigest,
+        typer.Option(envvar="CONCORDAT_PUSH_DIGEST", help="Whether each push has to name the agreement's digest."),
+    ] = PushDigest.OPTIONAL,
 ) -> None:
     """Serve the broker."""
     from service.app import create
@@ -83,6 +89,7 @@ def serve_command(
         database_url=database_url,
         answer_time_step=answer_time_step,
         compact_files=compact_files,
+        push_digest=push_digest,
     )
     app = create(settings, f"http://{host}:{port}")
     serve(app, listen(host, port), lambda: typer.echo(f"Concordat serves {app.state.broker.settings.issuer}", err=True))
@@ -202,7 +209,7 @@ def party_enrol(
     party: Annotated[str, typer.Argument(help="The party's id, as agreements name it.")],
     key: Annotated[Path, typer.Option(exists=True, help="The party's public Ed25519 signing key, a JWK file.")],
     name: Annotated[str, typer.Option(help="The party's name.")],
-    kind: Annotated[str, typer.Option(help="police, health, local-authority ...")],
+    kind: Annotated[PartyKind, typer.Option(help="What kind of body it is: the law is checked by it.")],
     state: StateOption = _DEFAULT_STATE,
     issuer: IssuerOption = _DEFAULT_ISSUER,
     database_url: DatabaseOption = "",
@@ -212,6 +219,22 @@ def party_enrol(
 
     thumbprint = enrol_party(_settings(state, issuer, database_url), party, name, kind, key)
     typer.echo(f"{party} is enrolled with the key {thumbprint}")
+
+
+@party_app.command("correct")
+def party_correct(
+    party: Annotated[str, typer.Argument(help="The party's id.")],
+    name: Annotated[str | None, typer.Option(help="Its name from now on.")] = None,
+    kind: Annotated[PartyKind | None, typer.Option(help="What kind of body it is from now on.")] = None,
+    state: StateOption = _DEFAULT_STATE,
+    issuer: IssuerOption = _DEFAULT_ISSUER,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Correct the name or kind that a party is enrolled with. Agreements in force stay so."""
+    from service.operating import correct_party
+
+    made = correct_party(_settings(state, issuer, database_url), party, name, kind)
+    typer.echo(f"{party} is enrolled as {made.name} ({made.kind}); documents have to give it that kind from now on")
 
 
 @party_app.command("rotate-key")

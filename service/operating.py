@@ -8,10 +8,12 @@ from pathlib import Path
 
 from schemas import strict_json
 from schemas.canonical import canonical
+from schemas.clauses.parties import PartyKind
 from schemas.errors import DocumentError
 from schemas.jws import public_key, thumbprint
+from service.agreements.enrolment import correct
 from service.agreements.keys import revoke, rotate
-from service.agreements.ports import PinnedKey
+from service.agreements.ports import Enrolment, PinnedKey
 from service.agreements.purging import Plan
 from service.agreements.registry import enrol
 from service.agreements.revocation import Reason
@@ -29,7 +31,7 @@ def open_broker(settings: Settings) -> Broker:
     return build(settings, recover=False)
 
 
-def enrol_party(settings: Settings, party: str, name: str, kind: str, key: Path) -> str:
+def enrol_party(settings: Settings, party: str, name: str, kind: PartyKind, key: Path) -> str:
     """Enrol a party and pin its signing key; return the key's thumbprint.
 
     Raises:
@@ -43,6 +45,21 @@ def enrol_party(settings: Settings, party: str, name: str, kind: str, key: Path)
         enrol(tx, party, name, kind, pinned, broker.clock(), Caller.nonce())
     broker.close()
     return pinned.thumbprint
+
+
+def correct_party(settings: Settings, party: str, name: str | None, kind: PartyKind | None) -> Enrolment:
+    """Correct the name or kind that a party is enrolled with; return what it is enrolled as from now on.
+
+    Raises:
+        NotFound: the party is not enrolled.
+        Conflict: ``nothing_to_correct``.
+    """
+    broker = open_broker(settings)
+    try:
+        with broker.store.write() as tx:
+            return correct(tx, party, name, kind, broker.settings.issuer, broker.clock())
+    finally:
+        broker.close()
 
 
 def rotate_key(settings: Settings, party: str, key: Path) -> tuple[str, str | None]:

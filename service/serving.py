@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
+
+from service.errors import ConcordatError, Conflict
 
 _BACKLOG = 1024
 _KEEP_ALIVE_SECONDS = 30
@@ -14,12 +17,25 @@ _GRACE_SECONDS = 20
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket; with port 0 the system chooses one."""
+    """Open the listening socket; with port 0 the system chooses one.
+
+    Raises:
+        Conflict: ``port_taken``: somebody listens there already.
+        ConcordatError: ``cannot_listen``: the address is none of this machine's, or the system forbids it.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.bind((host, port))
-    made.listen(_BACKLOG)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        made.listen(_BACKLOG)
+    except OSError as error:
+        made.close()
+        if error.errno == errno.EADDRINUSE:
+            words = f"port {port} of {host} is in use: stop what listens there, or give another --port"
+            raise Conflict(words, code="port_taken") from None
+        words = f"cannot listen on port {port} of {host}: {error.strerror}; give another --host or --port"
+        raise ConcordatError(words, code="cannot_listen") from None
     return made
 
 

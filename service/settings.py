@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
+
+
+class PushDigest(StrEnum):
+    """Whether a push itself has to name the digest of the agreement that its supplier knows."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,7 @@ class Settings:
         compact_files: A push that leaves more files than this in a dataset has them compacted; 0 for never.
         max_push_bytes: Largest body of a push.
         max_request_bytes: Largest JSON body.
+        push_digest: Whether a push without the agreement's digest is refused.
         token_life: How long an access token from ``/oauth/token`` lasts.
         assertion_life: How far ahead a client assertion's ``exp`` may lie.
         purge_every: How often a serving broker purges what is due, beside once at its start.
@@ -40,6 +49,7 @@ class Settings:
     compact_files: int = 64
     max_push_bytes: int = 4 * 1024**3
     max_request_bytes: int = 1024 * 1024
+    push_digest: PushDigest = PushDigest.OPTIONAL
     token_life: timedelta = timedelta(minutes=10)
     assertion_life: timedelta = timedelta(minutes=5)
     purge_every: timedelta = timedelta(hours=1)

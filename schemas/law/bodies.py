@@ -10,7 +10,7 @@ from schemas.law.case import Case
 from schemas.law.finding import Place, Rule
 from schemas.law.statements import says
 
-DUTY = "Police, Crime, Sentencing and Courts Act 2022 ss.11, 12, Schedules 1 and 2 (remembered, not read)"
+DUTY = "Police, Crime, Sentencing and Courts Act 2022 ss.11, 12 (read), Schedules 1 and 2 (read in part)"
 _PARTNERSHIP = re.compile(
     r"violence (?:reduction|prevention|and vulnerability) (?:partnership|unit|network|board)|\bVR[PUN]s?\b"
     r"|serious violence (?:duty )?(?:partnership|board)|safety partnership",
@@ -85,7 +85,7 @@ RULES = (
         "capacity_unfit",
         "error",
         "A party claims a capacity that a body of its kind does not have.",
-        f"{DUTY}; Crime and Disorder Act 1998 s.115(2) (read as enacted); the gateway table that the agreement pins",
+        f"{DUTY}; Crime and Disorder Act 1998 s.115(2) (read, as amended); the gateway table that the agreement pins",
         "Correct the kind or the capacity.",
         _unfit,
     ),
@@ -101,7 +101,8 @@ RULES = (
         "controller_status_missing",
         "warning",
         "A party does not say whether it is a controller of its own, a joint one, or a processor.",
-        "UK GDPR arts. 4(7), 26, 28; ICO data sharing code of practice, on the parties (remembered, not read)",
+        "UK GDPR arts. 4(7), 26, 28 (remembered, not read); ICO data sharing code of practice, Annex B, data sharing "
+        "request form (read)",
         "Give its `controller_status`.",
         _each("controller_status", "does not say what it is under UK GDPR", _ALL),
     ),

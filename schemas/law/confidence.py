@@ -57,8 +57,8 @@ RULES = (
         "confidentiality_missing",
         "error",
         "Information from health or care is used with no word on the duty of confidentiality.",
-        "Common-law duty of confidentiality; section 115 of the Crime and Disorder Act 1998 does not override it "
-        "(remembered, not read)",
+        "Common-law duty of confidentiality (remembered, not read); section 115 of the Crime and Disorder Act 1998 "
+        "does not say that it overrides it (read)",
         "Give the purpose a `confidentiality`: the basis, the reasons, who decided.",
         _without_confidentiality,
     ),

@@ -8,6 +8,10 @@ from schemas.law.case import Case
 from schemas.law.finding import Place, Rule
 
 CODE = "ICO data sharing code of practice, on data sharing agreements (remembered, not read)"
+FORM = "ICO data sharing code of practice, Annex B, data sharing request form (read)"
+"""What the form asks for, read at https://ico.org.uk/for-organisations/uk-gdpr-guidance-and-resources/data-sharing/\
+data-sharing-a-code-of-practice/annex-b-data-sharing-request-form-template/; of the code's own chapter on agreements
+only the beginning could be read, which says what an agreement is good for and not what it holds."""
 
 
 def _absent(path: str, words: str) -> Callable[[Case], Iterator[Place]]:
@@ -31,9 +35,9 @@ def _of_purposes(name: str, words: str) -> Callable[[Case], Iterator[Place]]:
     return find
 
 
-def _wants(rule: str, path: str, words: str, mend: str, more: str = "") -> Rule:
+def _wants(rule: str, path: str, words: str, mend: str, more: str = "", code: str = CODE) -> Rule:
     says = words[0].upper() + words[1:] + "."
-    return Rule(rule, "warning", says, f"{CODE}{more}", mend, _absent(path, words))
+    return Rule(rule, "warning", says, f"{code}{more}", mend, _absent(path, words))
 
 
 _HELD = "legal/information_governance"
@@ -43,7 +47,7 @@ RULES = (
         "necessity_missing",
         "warning",
         "A purpose does not say why it cannot be done with less data.",
-        f"{CODE}; UK GDPR art. 5(1)(c)",
+        f"{FORM}; UK GDPR art. 5(1)(c)",
         "Say it under the purpose's `necessity`.",
         _of_purposes("necessity", "nothing says why it cannot be done with less data"),
     ),
@@ -57,7 +61,7 @@ RULES = (
     ),
     _wants(
         "impact_assessment_missing", "legal/dpia", "no data protection impact assessment is named",
-        "Give its reference and dates under `legal.dpia`.", "; UK GDPR art. 35; DPA 2018 s.64",
+        "Give its reference and dates under `legal.dpia`.", "; UK GDPR art. 35; DPA 2018 s.64", FORM,
     ),
     _wants(
         "transparency_missing", "legal/transparency", "nothing says how people are told",
@@ -69,7 +73,7 @@ RULES = (
     ),
     _wants(
         "rights_missing", "legal/rights", "nothing says how each right is met",
-        "Say under `legal.rights` how access, objection and erasure are met.", "; UK GDPR arts. 12 to 22",
+        "Say under `legal.rights` how access, objection and erasure are met.", "; UK GDPR arts. 12 to 22", FORM,
     ),
     _wants(
         "accuracy_missing", f"{_HELD}/accuracy", "nothing says how errors are found and mended",
@@ -77,11 +81,11 @@ RULES = (
     ),
     _wants(
         "retention_missing", f"{_HELD}/retention", "nothing says how long data is kept and how it is destroyed",
-        f"Say it under `{_HELD}/retention`.", "; UK GDPR art. 5(1)(e)",
+        f"Say it under `{_HELD}/retention`.", "; UK GDPR art. 5(1)(e)", FORM,
     ),
     _wants(
         "security_missing", f"{_HELD}/security", "nothing says which measures protect the data",
-        f"Say it under `{_HELD}/security`.", "; UK GDPR art. 32",
+        f"Say it under `{_HELD}/security`.", "; UK GDPR art. 32", FORM,
     ),
     _wants(
         "breach_missing", f"{_HELD}/breach", "nothing says what happens on a breach",

@@ -203,7 +203,7 @@ RULES = (
         "gateway_missing",
         "error",
         "A disclosure names no power or duty.",
-        "ICO data sharing code of practice, on the legal power to share (remembered, not read)",
+        "ICO data sharing code of practice, Annex B, data sharing request form, which asks for the legal power (read)",
         "Name gateways under the purpose's `legal.gateway`, or under the dataset.",
         _none_named,
     ),

@@ -235,6 +235,8 @@ def preview(
             "share": str(agreement.privacy.per_request.share),
         },
     }
+    if not affordable:
+        answer["unaffordable"] = _unaffordable(cost, remaining, caps, party, agreement)
     if made.alternatives:
         answer["alternatives"] = [
             {
@@ -246,6 +248,15 @@ def preview(
             for item in made.alternatives
         ]
     return answer
+
+
+def _unaffordable(cost: int, remaining: int, caps: Caps, party: str, agreement: Agreement) -> str:
+    """Return in words which cap a question would break: that of one request, or the least that is left."""
+    share, asked = caps.shares[party], _share(cost, caps.shares[party])
+    if cost > caps.requests[party]:
+        most = _plain(agreement.privacy.per_request.share)
+        return f"one request may spend at most {most} of your share, and this would spend {asked}: ask for less"
+    return f"the budget leaves you {_share(remaining, share)} of your share, and this would spend {asked}"
 
 
 def question_json(question: Question) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def rotate(tx: Transaction, key: PinnedKey, broker: str, now: datetime) -> Pinne
         tx.agreements.revoke(before.thumbprint, Reason.SUPERSEDED, format_time(now))
     tx.agreements.pin(key, format_time(now))
     replaced = before.thumbprint if before is not None else None
-    _log(tx, Kind.KEY_ROTATED, key.party, {"thumbprint": key.thumbprint, "replaced": replaced}, broker, now)
+    log_of_party(tx, Kind.KEY_ROTATED, key.party, {"thumbprint": key.thumbprint, "replaced": replaced}, broker, now)
     return before
 
 
@@ -52,7 +52,7 @@ def revoke(tx: Transaction, party: str, thumbprint: str, reason: Reason, broker:
     if key.revoked_at is not None and (key.revoked_for, reason) != (Reason.SUPERSEDED, Reason.COMPROMISED):
         raise Conflict(f"the key was revoked already, as {key.revoked_for}", code="already_revoked")
     tx.agreements.revoke(thumbprint, reason, format_time(now))
-    _log(tx, Kind.KEY_REVOKED, party, {"thumbprint": thumbprint, "reason": reason.value}, broker, now)
+    log_of_party(tx, Kind.KEY_REVOKED, party, {"thumbprint": thumbprint, "reason": reason.value}, broker, now)
 
 
 def _require_enrolled(tx: Transaction, party: str) -> None:
@@ -60,8 +60,8 @@ def _require_enrolled(tx: Transaction, party: str) -> None:
         raise NotFound(f"{party} is not enrolled", code="party_not_enrolled")
 
 
-def _log(tx: Transaction, kind: Kind, party: str, result: dict[str, Any], broker: str, now: datetime) -> None:
-    """Log once for each agreement of the party's, so that its partners see it; once at least."""
+def log_of_party(tx: Transaction, kind: Kind, party: str, result: dict[str, Any], broker: str, now: datetime) -> None:
+    """Log the operator's act once for each agreement of the party's, so that its partners see it; once at least."""
     versions = [known_to(tx.agreements, row.id, broker, party) for row in tx.agreements.agreements()]
     references: list[AgreementRef | None] = [
         AgreementRef(row.agreement, str(row.version), row.digest) for row in versions if row is not None

@@ -25,6 +25,14 @@ class PinnedKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What the operator enrolled a party as, out of band: its name, and what kind of body it is."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgreementRow:
     """An agreement over all its versions.
 
@@ -141,6 +149,14 @@ class AgreementStore(Protocol):
 
     def enrolled(self, party: str) -> bool:
         """Tell whether a party is enrolled, with a pinned key or without."""
+        ...
+
+    def enrolment(self, party: str) -> Enrolment | None:
+        """Return what a party was enrolled as, None where it is not enrolled."""
+        ...
+
+    def correct(self, party: str, enrolment: Enrolment) -> None:
+        """Change what an enrolled party is enrolled as."""
         ...
 
     def enrol(self, party: str, name: str, kind: str, key: PinnedKey, at: str) -> None:

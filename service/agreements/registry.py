@@ -13,6 +13,7 @@ from schemas.artefacts import Artefact, Library
 from schemas.canonical import canonical, digest
 from schemas.confirmations import TERMINATION_TYPE, termination_payload
 from service.agreements.confirming import check, pinned
+from service.agreements.enrolment import check_kinds, named_otherwise
 from service.agreements.grace import over
 from service.agreements.imports import imported
 from service.agreements.ports import (
@@ -67,13 +68,14 @@ class Registry:
 
         Raises:
             Forbidden: the caller is no steward of a party, or a party's key is not the pinned one.
-            Malformed: the document does not fit its artefacts, or moves the budget's anchor.
+            Malformed: ``other_party``; or the document does not fit its artefacts, or moves the budget's anchor.
             Conflict: the version is not the next one.
         """
         caller.require(Role.STEWARD)
         if agreement.party(caller.party) is None:
             raise Forbidden("only a party of the agreement registers it", code="not_a_party")
         self._check_keys(tx.agreements, agreement)
+        check_kinds(tx.agreements, agreement)
         known = self.known(tx.agreements, agreement)
         self._check_fit(agreement, known)
         row = self._check_succession(tx.agreements, caller, agreement)
@@ -88,7 +90,8 @@ class Registry:
                 made = known[name]
                 tx.agreements.add_artefact(made.digest, name, canonical(made.value).decode())
         tx.agreements.add_version(version)
-        self._log(tx, caller, Kind.REGISTERED, version, now, {"caps": caps(agreement).as_json()})
+        told = {"caps": caps(agreement).as_json(), "named_otherwise": named_otherwise(tx.agreements, agreement)}
+        self._log(tx, caller, Kind.REGISTERED, version, now, told)
         return version
 
     def known(self, store: AgreementStore, agreement: Agreement) -> dict[str, Artefact]:
@@ -144,6 +147,7 @@ class Registry:
             NotFound: there is no such version, or the party is none of its signers.
             Forbidden: ``bad_signature``; or ``key_not_pinned``: a party's key was rotated or revoked since the
                 version was registered or signed, so that it cannot come into force any more.
+            Malformed: ``other_party``: a party's kind was corrected since the version was registered.
             Conflict: the party has signed already, or the agreement has ended.
         """
         caller.require(Role.IG_LEAD, Role.STEWARD)
@@ -161,6 +165,7 @@ class Registry:
         if caller.party in held:
             raise Conflict("your party has signed this version", code="already_signed")
         _check_keys_stayed(tx.agreements, document(found.document), signatures)
+        check_kinds(tx.agreements, document(found.document))
         payload = signature_payload(json.loads(found.document), self.broker)
         key = check(tx.agreements, caller.party, payload, signature, SIGNATURE_TYPE)
         row = SignatureRow(caller.party, signature, key.thumbprint, timestamp(now))
@@ -364,7 +369,7 @@ def enrol(tx: Transaction, party: str, name: str, kind: str, key: PinnedKey, now
             caller=EntryCaller("operator", party, None),
             nonce=nonce,
             decision=EntryDecision("allowed", "allowed"),
-            result={"party": party, "thumbprint": key.thumbprint},
+            result={"party": party, "kind": kind, "thumbprint": key.thumbprint},
         )
     )
 

@@ -34,7 +34,11 @@ async def push(
     replaces: Annotated[str | None, Query(max_length=80, description="the extract this one corrects")] = None,
     content_digest: Annotated[str | None, Header(max_length=512, description="RFC 9530")] = None,
     concordat_agreement_digest: Annotated[
-        str | None, Header(max_length=80, description="digest of the agreement version that the supplier knows")
+        str | None,
+        Header(
+            max_length=80,
+            description="digest of the agreement version that the supplier knows; a broker may require it",
+        ),
     ] = None,
     idempotency_key: Annotated[str | None, Header(max_length=130, description="required")] = None,
 ) -> JSONResponse:

@@ -73,6 +73,8 @@ class Kind(StrEnum):
     WITHDRAWAL_RESCINDED = "withdrawal-rescinded"
     KEY_ROTATED = "key-rotated"
     KEY_REVOKED = "key-revoked"
+    PARTY_CORRECTED = "party-corrected"
+    """The operator corrected the name or kind that a party is enrolled with."""
     EXPUNGED = "expunged"
     """The contents of earlier entries were removed; their leaves stay."""
 

@@ -49,7 +49,7 @@ class StoredEntry:
 
 LIFECYCLE = (
     "enrolled", "registered", "signed", "suspended", "resumed", "terminated", "party-withdrawn",
-    "withdrawal-rescinded", "key-rotated", "key-revoked", "purged",
+    "withdrawal-rescinded", "key-rotated", "key-revoked", "party-corrected", "purged",
 )  # fmt: skip
 """Kinds of entries about an agreement itself, which all its parties see."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from service.budget.caps import Caps
 from service.errors import Forbidden
@@ -59,6 +60,10 @@ def account(agreement: str, unit: str, *, period: int | None = None, party: str 
     return key
 
 
+def _rho(nano: int) -> str:
+    return f"{Decimal(nano).scaleb(-9).normalize():f}"
+
+
 def postings(charge: ChargeRequest, caps: Caps, elsewhere: Mapping[str, int]) -> tuple[Posting, ...]:
     """Return the postings of a charge, the widest cap first.
 
@@ -75,7 +80,8 @@ def postings(charge: ChargeRequest, caps: Caps, elsewhere: Mapping[str, int]) ->
         raise Forbidden(f"{charge.party} has no share of the privacy budget", code="no_budget_share")
     if charge.rho_nano > caps.requests[charge.party]:
         raise Forbidden(
-            "the request would spend more than one request may; ask for a smaller share",
+            f"one request may spend at most rho {_rho(caps.requests[charge.party])}, and this would spend rho"
+            f" {_rho(charge.rho_nano)}: ask for a smaller share",
             code="over_request_cap",
         )
     key = account(charge.agreement, charge.unit)

@@ -26,6 +26,7 @@ from service.intake.expressions import Covers
 from service.intake.ports import ExtractRow, ExtractStore
 from service.intake.push import Order, Pushes
 from service.policy.withdrawal import SUPPLIER_WITHDRAWN
+from service.settings import PushDigest
 
 _AHEAD = timedelta(days=366)
 _LOG = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ class Intake:
     lake: Vacuum
     broker: str
     clock: Callable[[], datetime]
+    digest: PushDigest = PushDigest.OPTIONAL
 
     async def push(self, caller: Caller, delivery: Delivery, body: AsyncIterator[bytes]) -> dict[str, Any]:
         """Take an extract, wholly or not at all; return the signed receipt.
@@ -115,7 +117,7 @@ class Intake:
         Raises:
             Forbidden: the caller's party does not supply the dataset, or the agreement is not in force.
             Conflict: ``agreement_changed``, or what ``Pushes.push`` raises.
-            Malformed: the period is missing or wrong, or the extract is refused.
+            Malformed: ``agreement_digest_required``, the period is missing or wrong, or the extract is refused.
         """
         order = await to_thread.run_sync(self._order, caller, delivery)
         receipt = await self.pushes.push(order, body)
@@ -173,12 +175,7 @@ class Intake:
     def _order(self, caller: Caller, delivery: Delivery) -> Order:
         try:
             found = self._supplied(caller, delivery.agreement, delivery.dataset)
-            known = delivery.agreement_digest
-            if known is not None and known != found.digest:
-                raise Conflict(
-                    "the agreement in force is not the one that the push names; read what changed",
-                    code="agreement_changed",
-                )
+            self._check_digest(delivery.agreement_digest, found.digest)
             covers = _covers(delivery.first, delivery.last, self.clock().date())
         except ConcordatError as error:
             self._refused(caller, delivery, error)
@@ -197,6 +194,24 @@ class Intake:
             content_encoding=delivery.content_encoding,
             still_allowed=partial(self._supplied, caller, delivery.agreement, delivery.dataset),
         )
+
+    def _check_digest(self, known: str | None, in_force: str) -> None:
+        """Check that the push knows the version in force (guarantee, rule 4.3).
+
+        One that names none is taken, where the broker lets it, under the version that its party has signed; the
+        receipt and the log say which.
+        """
+        if known is None and self.digest is PushDigest.REQUIRED:
+            raise Malformed(
+                "say which agreement you know: the header Concordat-Agreement-Digest, with the digest that"
+                " GET /v1/agreements/{id} shows",
+                code="agreement_digest_required",
+            )
+        if known is not None and known != in_force:
+            raise Conflict(
+                "the agreement in force is not the one that the push names; read what changed",
+                code="agreement_changed",
+            )
 
     def _supplied(self, caller: Caller, agreement: str, dataset: str) -> Current:
         """Return the agreement in force under which the caller's party supplies the dataset."""

@@ -11,6 +11,7 @@ from service.agreements.ports import (
     AgreementRow,
     CompletionRow,
     Confirmation,
+    Enrolment,
     PinnedKey,
     SignatureRow,
     VersionRow,
@@ -86,6 +87,16 @@ class AgreementStore:
     def enrolled(self, party: str) -> bool:
         """Tell whether a party is enrolled."""
         return self._connection.execute(select(_PARTY.c.id).where(_PARTY.c.id == party)).first() is not None
+
+    def enrolment(self, party: str) -> Enrolment | None:
+        """Return what a party was enrolled as."""
+        row = self._connection.execute(select(_PARTY.c.name, _PARTY.c.kind).where(_PARTY.c.id == party)).first()
+        return Enrolment(*row) if row else None
+
+    def correct(self, party: str, enrolment: Enrolment) -> None:
+        """Change what an enrolled party is enrolled as."""
+        values = {"name": enrolment.name, "kind": enrolment.kind}
+        self._connection.execute(update(_PARTY).where(_PARTY.c.id == party).values(values))
 
     def enrol(self, party: str, name: str, kind: str, key: PinnedKey, at: str) -> None:
         """Enrol a party and pin its key."""

@@ -14,7 +14,11 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+
+from service.errors import Conflict
 
 _MIGRATIONS = "service.storage:migrations"
 _BUSY_TIMEOUT_MS = 30_000
@@ -43,10 +47,18 @@ class Database:
             event.listen(self.engine, "connect", _configure_sqlite)
 
     def migrate(self) -> None:
-        """Bring the tables to the newest version."""
+        """Bring the tables to the newest version.
+
+        Raises:
+            Conflict: ``database_newer``: a newer Concordat has written it; nothing was changed.
+        """
         config = Config()
         config.set_main_option("script_location", _MIGRATIONS)
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
         with self.engine.connect() as connection:
+            if not known.issuperset(MigrationContext.configure(connection).get_current_heads()):
+                words = "the control database was written by a newer Concordat: run that one, or restore a backup"
+                raise Conflict(words, code="database_newer")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()

@@ -233,6 +233,19 @@ def test_a_clock_set_back_does_not_reopen_a_period(tmp_path):
         assert Decimal(now["spent"]["rho"]) == both * Decimal("1e-9")
 
 
+def test_a_preview_over_what_one_request_may_spend_names_that_cap(filled):
+    asked = small(spend={"share": "0.5"})
+    shown = filled.preview(asked).json()
+    assert (shown["decision"]["outcome"], shown["affordable"]) == ("allowed", False)
+    assert shown["unaffordable"].startswith(
+        "one request may spend at most 0.1 of your share, and this would spend 0.49"
+    )
+    refused = filled.ask(asked, "over").json()
+    assert refused["code"] == "over_request_cap"
+    assert f"at most rho {shown['request_limit']['rho']}" in refused["detail"]
+    assert "unaffordable" not in filled.preview(small()).json()
+
+
 def test_the_lifetime_budget_ends_all_periods(tmp_path):
     def edit(value: dict[str, Any]) -> None:
         value["privacy"]["lifetime"]["epsilon"] = "8.1"
@@ -246,6 +259,7 @@ def test_the_lifetime_budget_ends_all_periods(tmp_path):
         shown = served.preview(half).json()
         assert shown["decision"]["outcome"] == "allowed"
         assert shown["affordable"] is False
+        assert shown["unaffordable"].startswith("the budget leaves you 0.1")
         before = spent(served)
         refused = served.ask(half, "three")
         assert (refused.status_code, refused.json()["code"]) == (403, "over_lifetime_budget")

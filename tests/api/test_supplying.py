@@ -8,11 +8,14 @@ import hashlib
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from schemas.jws import public_key, verify
-from tests.support.server import DAYS, count_request
+from service.app import build
+from service.settings import PushDigest, Settings
+from tests.support.server import DAYS, count_request, serve_here
 
 
 @pytest.fixture
@@ -88,6 +91,41 @@ def test_a_push_that_names_another_agreement_digest_is_refused(served, body):
         known = http.get(served.agreement).json()["digest"]
     taken = served.push("as-police", "police-violence", body, headers={"Concordat-Agreement-Digest": known})
     assert taken.status_code == 201
+
+
+def test_a_push_that_names_no_agreement_digest_is_told_under_which_it_was_taken(served, body):
+    receipt = served.push("as-police", "police-violence", body).json()
+    with served.http("as-police", "supplier") as http:
+        in_force = http.get(served.agreement).json()
+    assert receipt["agreement"] == {name: in_force[name] for name in ("id", "version", "digest")}
+    (pushed,) = served.entries("as-police", kind="pushed")
+    assert pushed["entry"]["agreement"] == receipt["agreement"]
+    assert pushed["n"] == receipt["audit"]["index"]
+
+
+def test_where_the_broker_requires_it_a_push_that_names_no_agreement_digest_is_refused_and_logged(tmp_path, body):
+    def strict(broker):
+        return replace(broker, intake=replace(broker.intake, digest=PushDigest.REQUIRED))
+
+    with serve_here(tmp_path, tune=strict) as served:
+        refused = served.push("as-police", "police-violence", body)
+        assert (refused.status_code, refused.json()["code"]) == (422, "agreement_digest_required")
+        with served.http("as-police", "supplier") as http:
+            known = http.get(served.agreement).json()["digest"]
+            assert http.get(f"{served.agreement}/datasets/police-violence/extracts").json() == {"extracts": []}
+        (entry,) = served.entries("as-police", kind="push-refused")
+        assert entry["entry"]["decision"]["code"] == "agreement_digest_required"
+        assert entry["entry"]["agreement"]["digest"] == known
+        for digest, status in (("sha256:" + "0" * 64, 409), (known, 201)):
+            answer = served.push("as-police", "police-violence", body, headers={"Concordat-Agreement-Digest": digest})
+            assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("digest", PushDigest)
+def test_what_the_broker_asks_of_a_push_is_its_setting(tmp_path, digest):
+    broker = build(Settings(state=tmp_path, issuer="https://broker.example", push_digest=digest))
+    assert broker.intake.digest is digest
+    broker.close()
 
 
 @pytest.mark.parametrize(

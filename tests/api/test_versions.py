@@ -241,6 +241,21 @@ def test_whoever_registers_a_changed_document_gets_nothing(served, edit):
     assert budget(served)["agreement"]["version"] == "1"
 
 
+def test_a_document_that_gives_a_party_another_kind_is_refused_with_the_place_and_the_mend(served):
+    value = document(served) | {"version": "2"}
+    place = next(at for at, party in enumerate(value["parties"]) if party["id"] == "bri-ed")
+    value["parties"][place]["kind"] = "police"
+    with served.http("bri-ed", "steward") as http:
+        refused = http.post(
+            "/v1/agreements", content=strict_yaml.dumps(value), headers={"Content-Type": "application/yaml"}
+        )
+        assert (refused.status_code, refused.json()["code"]) == (422, "other_party")
+        (found,) = refused.json()["errors"]
+        assert found["column"] == f"parties/{place}/kind"
+        assert "`concordat party correct bri-ed --kind police`" in found["detail"]
+        assert http.get(f"/v1/agreements/{value['id']}/versions/2").status_code == 404
+
+
 def test_a_suspension_stops_answers_and_pushes_at_once(served):
     with served.http("bri-ed", "ig-lead") as http:
         assert http.post(f"{served.agreement}/suspension").status_code == 200

@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -208,12 +210,15 @@ def test_signatures_are_verified_keys_rotated_and_an_agreement_left_and_ended(sh
     assert "withdrawn: as-police" in shell.client("as-opcc", "agreement", "status")
     shell.client("as-police", "agreement", "rejoin")
 
+    corrected = shell.run("party", "correct", "as-police", "--name", "Avon and Somerset Constabulary")
+    assert "is enrolled as Avon and Somerset Constabulary (police)" in corrected
     shell.run("key", "new", "next.jwk")
     rotated = shell.run("party", "rotate-key", "as-police", "--key", "next.pub.jwk")
     assert f"superseded: {keys['as-police']}" in rotated
     assert "bad_signature" in shell.client("as-police", "agreement", "terminate", *signing, expect=3)
     assert "in_force" in shell.client("as-opcc", "agreement", "status")
     for words, code in (
+        (("party", "correct", "as-police", "--kind", "police"), "nothing_to_correct"),
         (("party", "rotate-key", "bri-ed", "--key", "as-police.signing.pub.jwk"), "key_pinned"),
         (("party", "rotate-key", "bri-ed", "--key", "as-police.client.pub.jwk"), "key_reused"),
         (("party", "rotate-key", "bri-ed", "--key", "next.jwk"), "bad_key"),
@@ -254,3 +259,23 @@ def test_a_wrong_input_gets_a_code_and_a_sentence(tmp_path, words, code):
     assert code in said
     assert "Traceback" not in said
     assert jwk["d"] not in said
+
+
+def test_a_port_that_is_taken_and_a_database_of_a_newer_concordat_are_told_in_words(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        shell = Shell(tmp_path, f"http://127.0.0.1:{port}")
+        worked = str(agreements.path("cardiff-minimal"))
+        for words in (("serve", "--port", port), ("dev", "--agreement", worked, "--state", "dev", "--port", port)):
+            said = shell.run(*words, expect=3)
+            assert "port_taken" in said
+            assert f"port {port} of 127.0.0.1 is in use" in said
+            assert "Traceback" not in said
+    with closing(sqlite3.connect(tmp_path / "broker" / "concordat.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    said = shell.run("serve", "--port", "0", expect=3)
+    assert "database_newer" in said
+    assert "Traceback" not in said

@@ -19,7 +19,7 @@ from service.audit.entry import Caller, Entry, Kind
 from service.audit.ports import SearchTerms
 from service.budget.caps import Caps
 from service.budget.ledger import ChargeRequest, account, postings
-from service.errors import Forbidden
+from service.errors import Conflict, Forbidden
 from service.storage.tables import (
     AgreementCompletion,
     AgreementSignature,
@@ -61,6 +61,18 @@ def fresh(request, tmp_path):
     yield made
     for world in worlds:
         world.database.close()
+
+
+@both
+def test_a_database_of_a_newer_concordat_is_refused_and_left_as_it_is(fresh, kind):
+    database = fresh(kind).database
+    with database.engine.begin() as connection:
+        connection.execute(sqlalchemy.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(Conflict) as caught:
+        database.migrate()
+    assert caught.value.code == "database_newer"
+    with database.engine.connect() as connection:
+        assert connection.execute(sqlalchemy.text("SELECT version_num FROM alembic_version")).scalar_one() == "9999"
 
 
 @both

@@ -37,22 +37,27 @@ class World:
     database: Database
     keys: dict[str, Ed25519PrivateKey] = field(default_factory=dict)
     now: datetime = NOON
+    said: dict[str, dict[str, Any]] = field(default_factory=lambda: _parties(_worked()))
+    """What the documents of this world say of each party, by its id."""
 
-    def enrol(self, *parties: str) -> None:
+    def enrol(self, *parties: str, kind: str = "other") -> None:
+        """Enrol parties as what the documents say they are; of whom they say nothing, as ``kind``."""
         with self.store.write() as tx:
             for party in parties:
                 key = self.keys.setdefault(party, Ed25519PrivateKey.generate())
                 jwk = public_jwk(key.public_key())
                 pinned = PinnedKey(party, thumbprint(jwk), canonical(jwk).decode())
-                enrol(tx, party, party, "other", pinned, self.now, Caller.nonce())
+                said = self.said.get(party, {"name": party, "kind": kind})
+                enrol(tx, party, said["name"], said["kind"], pinned, self.now, Caller.nonce())
 
     def document(self, edit: Callable[[dict[str, Any]], None] = lambda _: None) -> dict[str, Any]:
         """Return the worked agreement with this world's keys, edited."""
-        value: dict[str, Any] = copy.deepcopy(documents.load(agreements.path("avon-somerset").read_bytes()))
+        value = _worked()
         for party in value["parties"]:
             key = self.keys.setdefault(party["id"], Ed25519PrivateKey.generate())
             party["key"] = thumbprint(public_jwk(key.public_key()))
         edit(value)
+        self.said |= _parties(value)
         return value
 
     def caller(self, party: str, *roles: Role) -> Caller:
@@ -91,6 +96,15 @@ class World:
         with self.store.read() as tx:
             found = [tx.log.entry(n) for n in range(tx.log.size())]
         return [json.loads(item.entry)["kind"] for item in found if item is not None]
+
+
+def _worked() -> dict[str, Any]:
+    value: dict[str, Any] = copy.deepcopy(documents.load(agreements.path("avon-somerset").read_bytes()))
+    return value
+
+
+def _parties(value: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {party["id"]: party for party in value["parties"]}
 
 
 def make_world(folder: Path, url: str = "") -> World:

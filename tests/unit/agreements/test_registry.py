@@ -228,7 +228,7 @@ def test_a_party_left_out_cannot_undo_the_next_version_by_signing_an_older_one(w
 
 def test_a_stranger_registers_no_version_of_an_agreement_in_force(world):
     world.in_force()
-    world.enrol("stranger")
+    world.enrol("stranger", kind="local-authority")
 
     def taken_over(value):
         value["version"] = "2"
@@ -268,7 +268,7 @@ def test_an_unsigned_draft_binds_nobody(world):
 
 def test_strangers_cannot_complete_a_version_over_another_partys_draft(world):
     value = world.document()
-    world.enrol(*(party["id"] for party in value["parties"]), "stranger")
+    world.enrol(*(party["id"] for party in value["parties"]), "stranger", kind="local-authority")
     world.register(value)
 
     def taken_over(value):

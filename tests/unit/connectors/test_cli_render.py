@@ -131,6 +131,8 @@ def test_a_preview_tells_of_repeats_and_of_what_cannot_be_afforded() -> None:
     assert "released before" in text
     assert "2% of your share" in text
     assert "affordable" in text
+    why = "one request may spend at most 0.1 of your share, and this would spend 0.5: ask for less"
+    assert f"no: {why}" in " ".join(shown(render.preview_lines(preview | {"unaffordable": why})).split())
 
 
 def test_a_chart_has_a_limit_and_known_measures(release: dict[str, Any]) -> None:

@@ -338,6 +338,17 @@ def test_street_crime_and_deliberate_fires_stay_depersonalised() -> None:
         assert found(both(brigade, street_crime("brigade", gateway=["cda-1998-s17a"], **fields))) == []
 
 
+def test_what_section_17_supplies_is_used_by_the_policing_body_for_its_own_functions_alone() -> None:
+    asked = both(
+        another_party("commissioner", kind="local-policing-body", capacity="local-policing-body"),
+        put("parties/1/capacity", "specified-authority"),
+        street_crime("south-wales-police", "commissioner", gateway=["pcsc-2022-s17"]),
+        put("privacy/shares", {"south-wales-police": "0.7", "cardiff-ed": "0.2", "commissioner": "0.1"}),
+    )
+    assert told(asked) == {("condition_unmet", "datasets/street-crime/gateway")}
+    assert found(both(asked, put("legal/conditions", {"section-14-use": "to assist and to monitor, no more"}))) == []
+
+
 def test_offences_that_columns_show_want_article_10_however_narrow_the_classes_are() -> None:
     narrow = both(without(f"{LEGAL}/article_10"), put(f"{POLICE}/data_classes", ["personal", "special-category"]))
     assert told(narrow) == {

@@ -40,10 +40,17 @@ pcsc-2022-s16 | ambulance       | local-policing-body | personal            | re
 pcsc-2022-s16 | police          | other               | personal            | refused         | 16(2)
 pcsc-2022-s16 | partnership     | police              | personal            | refused         | 16(2)
 pcsc-2022-s16 | police          | partnership         | depersonalised      | refused         | 16(2)
-pcsc-2022-s17 | police          | local-authority     | personal            | refused         | 17
-pcsc-2022-s17 | police          | local-policing-body | personal            | allowed         | 17
-pcsc-2022-s17 | social-care     | local-policing-body | personal            | refused         | 17
-cda-1998-s17a | police          | local-authority     | personal            | refused         | SI 2007/1831 reg. 2
+pcsc-2022-s17 | police          | local-authority     | personal            | refused         | 17(1)
+pcsc-2022-s17 | police          | local-policing-body | personal            | needs-condition | 17(4), (7)
+pcsc-2022-s17 | fire            | local-policing-body | depersonalised      | needs-condition | 17(4), (7)
+pcsc-2022-s17 | police          | local-policing-body | patient-information | refused         | 17(6)(a)
+pcsc-2022-s17 | social-care     | local-policing-body | personal            | refused         | 17(6)(b)
+pcsc-2022-s17 | local-authority | local-policing-body | personal            | needs-condition | 17(6)(b), (7)
+pcsc-2022-s17 | local-authority | local-policing-body | special-category    | needs-condition | 17(6)(b), (c), (7)
+pcsc-2022-s17 | probation       | local-policing-body | criminal-offence    | needs-condition | 17(6)(c), (7)
+pcsc-2022-s17 | ambulance       | local-policing-body | personal            | refused         | 17(2)
+pcsc-2022-s17 | local-policing-body | local-policing-body | personal        | refused         | 17(2)
+cda-1998-s17a | police          | local-authority     | personal            | refused         | 17A(4)
 cda-1998-s17a | fire            | local-authority     | depersonalised      | allowed         | 17A(1)
 cda-1998-s115 | health          | local-authority     | patient-information | needs-condition | 115(1)
 cda-1998-s115 | ambulance       | police              | personal            | needs-condition | 115(1)
@@ -67,6 +74,14 @@ def test_where_no_row_fits_nothing_is_covered() -> None:
 def test_section_16_says_something_of_every_kind_and_class() -> None:
     for source, recipient, data in itertools.product(KINDS, KINDS, CLASSES):
         assert TABLE.weigh("pcsc-2022-s16", source, recipient, data) is not None, (source, recipient, data)
+
+
+def test_nothing_is_supplied_under_section_17_without_a_word_on_its_use() -> None:
+    """Section 17(7): the policing body may use it only for its functions under section 14."""
+    for source, data in itertools.product(KINDS, CLASSES):
+        rule = TABLE.weigh("pcsc-2022-s17", source, "local-policing-body", data)
+        assert rule is not None
+        assert rule.verdict == "refused" or "section-14-use" in rule.conditions, (source, data)
 
 
 def test_no_gateway_lets_patient_information_go_without_a_condition() -> None:
