@@ -77,7 +77,7 @@ def serve_command(
     push_digest: Annotated[
         PushDigest,
         typer.Option(envvar="CONCORDAT_PUSH_DIGEST", help="Whether each push has to name the agreement's digest."),
-    ] = PushDigest.OPTIONAL,
+    ] = PushDigest.REQUIRED,
 ) -> None:
     """Serve the broker."""
     from service.app import create

@@ -30,7 +30,7 @@ from service.app import build
 from service.errors import Conflict
 from service.identity.caller import Caller, Role
 from service.identity.ports import ClientRow
-from service.settings import Settings
+from service.settings import PushDigest, Settings
 from service.storage.keyfiles import make_folder, signing_key
 
 TOKEN_LIFE = timedelta(hours=12)
@@ -74,7 +74,8 @@ def prepare(
     value = _held(state, source) or _localised(source, state, shipped | added, now.date())
     agreement = documents.parse(value)
     issuer = _issuer(state, base_url)
-    settings = Settings(state=state / "broker", issuer=issuer)
+    # a plain client that is being tried out cannot know the header, which the published contract does not list
+    settings = Settings(state=state / "broker", issuer=issuer, push_digest=PushDigest.OPTIONAL)
     broker = make(settings)
     with broker.store.write() as tx:
         for made in added.values():

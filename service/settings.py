@@ -49,7 +49,7 @@ class Settings:
     compact_files: int = 64
     max_push_bytes: int = 4 * 1024**3
     max_request_bytes: int = 1024 * 1024
-    push_digest: PushDigest = PushDigest.OPTIONAL
+    push_digest: PushDigest = PushDigest.REQUIRED
     token_life: timedelta = timedelta(minutes=10)
     assertion_life: timedelta = timedelta(minutes=5)
     purge_every: timedelta = timedelta(hours=1)
