@@ -88,7 +88,8 @@ def _supplier(row: VersionRow, dataset: str) -> str:
 
 
 def _reached(store: AgreementStore, reach: Reach, last: VersionRow, datasets: dict[str, VersionRow]) -> Reached:
-    persons, records = [], []
+    persons: list[str] = []
+    records: list[str] = []
     for name, row in sorted(datasets.items()):
         agreement = document(row.document)
         schema = library(store, agreement).schema(agreement.datasets[name].schema_)

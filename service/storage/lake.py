@@ -454,11 +454,13 @@ def _attempt(table: DeltaTable, folder: Path, mark: str, change: Callable[[Path]
 
 def _rows_lost(folder: Path, version: int) -> int:
     """Return how many rows a version has less than the one before it, as the table's log says."""
-    before, after = (
-        sum(int(rows.as_py()) for rows in DeltaTable(str(folder), version=at).get_add_actions()["num_records"])
-        for at in (version - 1, version)
-    )
-    return before - after
+    return _rows_at(folder, version - 1) - _rows_at(folder, version)
+
+
+def _rows_at(folder: Path, version: int) -> int:
+    files = DeltaTable(str(folder), version=version).get_add_actions()
+    counts: list[int] = files.column("num_records").to_pylist()
+    return sum(counts)
 
 
 def _slug(name: str) -> str:
