@@ -236,7 +236,10 @@ class Erasures:
             for dataset, erased in tables:
                 tx.extracts.move_data_version(row.agreement.id, dataset, erased.version, now)
             tx.erasures.finish(row.id, receipt)
-        return receipt
+            stored = tx.erasures.get(row.id)
+        if stored is None or stored.receipt is None:
+            raise RuntimeError("a stored receipt can be read back")
+        return stored.receipt
 
     def _fingerprint(self, found: Reached, request: ErasureRequest) -> str:
         """Bind a key to what is asked; an HMAC, as a digest of few pseudonyms could be tried."""
