@@ -25,10 +25,14 @@ class Reach(StrEnum):
 
 
 class ErasureRequest(Strict):
-    """Whose rows are to be erased, and why; nobody is named in the reason."""
+    """Whose rows are to be erased, and why; nobody is named in the reason.
+
+    Without a ``reach`` it is the narrowest that the caller's roles allow.
+    """
 
     persons: tuple[Pseudonym, ...] = Field(min_length=1, max_length=MAX_PERSONS)
     reason: Reason = ""
+    reach: Reach | None = None
 
     @model_validator(mode="after")
     def _no_repeats(self) -> Self:

@@ -106,7 +106,7 @@ class Erasures:
         except DocumentError as error:
             raise Malformed(error.detail, code=error.code) from None
         with self.store.read() as tx:
-            found = reached(tx.agreements, agreement, caller)
+            found = reached(tx.agreements, agreement, caller, request.reach)
             fingerprint = self._fingerprint(found, request)
             known = _bound(tx, caller, agreement, key, fingerprint)
             if known is None:
@@ -127,7 +127,7 @@ class Erasures:
             self.lake.list_persons(agreement, erasure, request.persons)
             self.fault("erasure-listed")
             with self.store.write() as tx:
-                found = reached(tx.agreements, agreement, caller)
+                found = reached(tx.agreements, agreement, caller, request.reach)
                 known = _bound(tx, caller, agreement, key, fingerprint)
                 if known is not None:
                     return known
@@ -243,7 +243,7 @@ class Erasures:
 
     def _fingerprint(self, found: Reached, request: ErasureRequest) -> str:
         """Bind a key to what is asked; an HMAC, as a digest of few pseudonyms could be tried."""
-        asked = {"reach": found.reach.value, **request.model_dump(mode="json")}
+        asked = {**request.model_dump(mode="json"), "reach": found.reach.value}
         return self.conceal(canonical(asked).decode())
 
 

@@ -12,6 +12,13 @@ from service.audit.entry import AgreementRef
 from service.errors import Conflict, Forbidden, NotFound
 from service.identity.caller import Caller, Role
 
+_ROLES: dict[Reach | None, tuple[Role, ...]] = {
+    None: (Role.SUPPLIER, Role.STEWARD),
+    Reach.OWN: (Role.SUPPLIER,),
+    Reach.AGREEMENT: (Role.STEWARD,),
+}
+"""The roles that each reach needs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reached:
@@ -30,26 +37,26 @@ class Reached:
     records: tuple[str, ...]
 
 
-def reached(store: AgreementStore, agreement: str, caller: Caller) -> Reached:
+def reached(store: AgreementStore, agreement: str, caller: Caller, wanted: Reach | None) -> Reached:
     """Return what a caller's erasure reaches, whether or not the agreement is in force.
 
     A supplier reaches what its party supplies or ever supplied; a steward of a party of the newest signed version
-    reaches everything. Who is both has the narrower reach.
+    reaches everything. Who is both, and does not say which, has the narrower reach.
 
     Raises:
         Forbidden: ``role_missing``, ``not_a_supplier`` or ``not_a_party``.
         NotFound: there is no such agreement for the caller's party.
     """
-    caller.require(Role.SUPPLIER, Role.STEWARD)
+    caller.require(*_ROLES[wanted])
     versions = _signed(store, agreement)
     if not any(document(row.document).party(caller.party) for row in versions):
         raise NotFound("there is no such agreement")
     newest = _newest(versions)
     own = {name: row for name, row in newest.items() if _supplier(row, name) == caller.party}
-    if Role.SUPPLIER in caller.roles and own:
+    if wanted is not Reach.AGREEMENT and Role.SUPPLIER in caller.roles and own:
         last = max(own.values(), key=lambda row: row.version)
         return _reached(store, Reach.OWN, last, own)
-    if Role.STEWARD not in caller.roles:
+    if wanted is Reach.OWN or Role.STEWARD not in caller.roles:
         raise Forbidden("your party supplies nothing under this agreement", code="not_a_supplier")
     if document(versions[-1].document).party(caller.party) is None:
         raise Forbidden("your party is none of the newest version's", code="not_a_party")

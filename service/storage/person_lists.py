@@ -47,14 +47,11 @@ def write(path: Path, persons: Sequence[str]) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a list, and its folder where it was the last; nothing where there is none."""
-    if not path.parent.exists():
-        return
+    """Remove a list; nothing where there is none. Its folder stays, as another erasure may be about to use it."""
     for file in (path, path.with_suffix(".new")):
         file.unlink(missing_ok=True)
-    sync(path.parent)
-    with suppress(OSError):  # another erasure's list is there
-        path.parent.rmdir()
+    with suppress(FileNotFoundError):  # the agreement was purged, its folder with it
+        sync(path.parent)
 
 
 def found(root: Path) -> Iterator[PersonList]:
