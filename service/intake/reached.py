@@ -11,6 +11,7 @@ from service.agreements.standing import document, library
 from service.audit.entry import AgreementRef
 from service.errors import Conflict, Forbidden, NotFound
 from service.identity.caller import Caller, Role
+from service.policy.withdrawal import PARTY_WITHDRAWN
 
 _ROLES: dict[Reach | None, tuple[Role, ...]] = {
     None: (Role.SUPPLIER, Role.STEWARD),
@@ -44,7 +45,7 @@ def reached(store: AgreementStore, agreement: str, caller: Caller, wanted: Reach
     reaches everything. Who is both, and does not say which, has the narrower reach.
 
     Raises:
-        Forbidden: ``role_missing``, ``not_a_supplier`` or ``not_a_party``.
+        Forbidden: ``role_missing``, ``not_a_supplier``, ``not_a_party`` or ``party_withdrawn``.
         NotFound: there is no such agreement for the caller's party.
     """
     caller.require(*_ROLES[wanted])
@@ -60,6 +61,9 @@ def reached(store: AgreementStore, agreement: str, caller: Caller, wanted: Reach
         raise Forbidden("your party supplies nothing under this agreement", code="not_a_supplier")
     if document(versions[-1].document).party(caller.party) is None:
         raise Forbidden("your party is none of the newest version's", code="not_a_party")
+    held = store.agreement(agreement)
+    if held is not None and caller.party in held.withdrawn:
+        raise Forbidden("your party has withdrawn from the agreement", code=PARTY_WITHDRAWN)
     return _reached(store, Reach.AGREEMENT, versions[-1], newest)
 
 
