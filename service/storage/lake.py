@@ -459,8 +459,7 @@ def _rows_lost(folder: Path, version: int) -> int:
 
 def _rows_at(folder: Path, version: int) -> int:
     files = DeltaTable(str(folder), version=version).get_add_actions()
-    counts: list[int] = files.column("num_records").to_pylist()
-    return sum(counts)
+    return sum(int(count) for count in files.column("num_records").to_pylist())
 
 
 def _slug(name: str) -> str:

@@ -47,7 +47,7 @@ def fill(served: Served, folder: Path, persons: dict[str, tuple[str, ...]]) -> N
 
 
 @pytest.fixture
-def both(served, tmp_path) -> Served:
+def both(served: Served, tmp_path: Path) -> Served:
     """A broker to which two suppliers have pushed Ann, Bob and Cat, twenty rows of each."""
     fill(served, tmp_path, {POLICE: (ANN, BOB, CAT), ED: (ANN, BOB, CAT)})
     return served
@@ -61,7 +61,7 @@ def rows(served: Served, dataset: str) -> Any:
     """The rows that a question would see."""
     assert served.broker is not None
     agreement = served.clients["agreement"]["id"]
-    with served.broker.store.read() as tx:
+    with served.broker.asking.store.read() as tx:
         version = tx.answers.data_version(agreement, dataset).lake
     return stored_rows(served.broker.asking.lake.files(agreement, dataset, version), dataset)
 
@@ -70,7 +70,7 @@ def names(served: Served) -> dict[str, str]:
     """Every dataset's data version by its name."""
     assert served.broker is not None
     agreement = served.clients["agreement"]["id"]
-    with served.broker.store.read() as tx:
+    with served.broker.asking.store.read() as tx:
         datasets = json.loads(tx.agreements.versions(agreement)[-1].document)["datasets"]
         return {name: tx.answers.data_version(agreement, name).name for name in datasets}
 

@@ -52,7 +52,7 @@ def filled(bench: Bench, folder: Path) -> Bench:
 
 
 def version(bench: Bench, dataset: str) -> tuple[str, int]:
-    with bench.broker.store.read() as tx:
+    with bench.broker.asking.store.read() as tx:
         found = tx.answers.data_version(AGREEMENT, dataset)
     return found.name, found.lake
 
