@@ -96,7 +96,7 @@ class Erasures:
             request: Whom to erase, and why.
 
         Raises:
-            Forbidden: ``role_missing``, ``not_a_supplier`` or ``not_a_party``.
+            Forbidden: ``role_missing``, ``not_a_supplier``, ``not_a_party`` or ``party_withdrawn``.
             NotFound: there is no such agreement for the caller's party.
             Malformed: the reason may not be kept.
             Conflict: ``idempotency_key_reused``, ``records_purged`` or ``no_person_dataset``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,10 @@ def files_with(lake: Path, person: str) -> list[str]:
     """Return the files under a lake, in a table or not, that hold a person: as a row of a table, or as any text."""
     found = []
     for path in sorted(item for item in lake.rglob("*") if item.is_file()):
-        held = person.encode() in path.read_bytes()
-        if path.suffix in (".parquet", ".list"):
-            held = held or bool(_rows(path, person))
-        if held:
-            found.append(str(path.relative_to(lake)))
+        with suppress(FileNotFoundError, duckdb.IOException):  # it was removed while we looked
+            held = person.encode() in path.read_bytes()
+            if held or (path.suffix in (".parquet", ".list") and _rows(path, person)):
+                found.append(str(path.relative_to(lake)))
     return found
 
 
