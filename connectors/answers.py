@@ -11,6 +11,7 @@ from connectors.errors import UnreachableError, UnverifiedError, WaitingError
 from connectors.follow import LogFollower, Proof
 from connectors.trust import BrokerKeys
 from schemas.canonical import digest_of
+from schemas.erasure import ERASURE_RECEIPT_TYPE
 
 RELEASE_TYPE = "concordat-release+jws"
 RECEIPT_TYPE = "concordat-receipt+jws"
@@ -162,6 +163,26 @@ def check_purge_receipt(receipt: Any, agreement: str, keys: BrokerKeys) -> None:
     keys.verify(receipt, PURGE_RECEIPT_TYPE)
     if _at(receipt, "agreement", "id") != agreement:
         raise UnverifiedError("receipt_differs", f"the receipt is not of {agreement}")
+
+
+def check_erasure_receipt(receipt: Any, sent: Mapping[str, Any], keys: BrokerKeys) -> None:
+    """Check the receipt of an erasure: the broker's signature, and that it is for what was sent.
+
+    Args:
+        receipt: The broker's answer.
+        sent: ``agreement`` (its id), ``reach``, and ``persons``, how many.
+        keys: The broker's pinned keys.
+
+    Raises:
+        UnverifiedError: ``receipt_malformed``, ``receipt_differs``, or why the signature is none.
+    """
+    if not isinstance(receipt, dict):
+        raise UnverifiedError("receipt_malformed", "the answer is no receipt")
+    keys.verify(receipt, ERASURE_RECEIPT_TYPE)
+    told = {name: receipt.get(name) for name in sent} | {"agreement": _at(receipt, "agreement", "id")}
+    for name, value in sent.items():
+        if told[name] != value:
+            raise UnverifiedError("receipt_differs", f"the receipt's {name} is not that of what was sent")
 
 
 def _check_entry(entry: Mapping[str, Any], release: Mapping[str, Any]) -> None:

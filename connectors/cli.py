@@ -19,6 +19,7 @@ from connectors.commands import (
     ask,
     check,
     ending,
+    erase,
     failures,
     log,
     look,
@@ -30,7 +31,7 @@ from connectors.commands import (
 )
 
 GROUP = "concordat.commands"
-_OURS = (push, ask, approvals, look, log, check, agreement, ending, versions, renderings, prepare)
+_OURS = (push, erase, ask, approvals, look, log, check, agreement, ending, versions, renderings, prepare)
 
 
 class Concordat(TyperGroup):

@@ -7,7 +7,8 @@ the broker's log, and hands out nothing that it could not verify.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,7 @@ import httpx
 from connectors.answers import (
     Answer,
     Receipt,
+    check_erasure_receipt,
     check_purge_receipt,
     check_receipt,
     check_release,
@@ -36,6 +38,7 @@ from connectors.transport import Call, Retry, Transport, check_url
 from connectors.trust import BrokerKeys, TrustStore
 from connectors.upload import Extract, Progress, no_progress, push_key, read_upload
 from schemas.canonical import canonical, digest
+from schemas.erasure import Reach
 
 _ACCEPTED = 202
 _GONE = frozenset({"replaced", "withdrawing", "withdrawn", "purging", "purged"})
@@ -332,6 +335,45 @@ class Client:
         path = f"{_extracts(agreement, dataset)}/{_part(extract)}"
         receipt = _object(self._transport.send(Call("DELETE", path, repeatable=True)).json())
         check_withdrawal(receipt, dataset, extract, keys)
+        return receipt
+
+    def erase(
+        self,
+        agreement: str,
+        persons: Sequence[str],
+        reason: str,
+        *,
+        reach: Reach = Reach.OWN,
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        """Erase persons for good from the datasets of the caller's party, or, as a steward, from all.
+
+        Nobody is kept from coming back: a push that names an erased person brings its rows in again.
+
+        Args:
+            agreement: The agreement's id.
+            persons: Pseudonyms, each once, at most ``schemas.erasure.MAX_PERSONS``.
+            reason: Why, naming nobody; it is kept in the log.
+            reach: Whose datasets.
+            idempotency_key: To repeat an erasure whose answer was lost; fresh by default.
+
+        Returns:
+            The broker's signed receipt. A supplier's counts the rows that each of its own datasets lost.
+
+        Raises:
+            ProblemError: The broker refused.
+            UnreachableError: No answer came; repeating with its ``idempotency_key`` erases nothing twice.
+            UnverifiedError: The receipt is not for what was sent, or not signed by the broker.
+        """
+        keys = self.keys()
+        key = idempotency_key or "erase-" + secrets.token_hex(16)
+        path = f"/v1/agreements/{_part(agreement)}/erasures"
+        asked = {"persons": list(persons), "reason": reason, "reach": reach.value}
+        call = replace(_json_call(path, asked, {"Idempotency-Key": key}, repeatable=True), patience=PUSH_PATIENCE)
+        receipt = _object(self._transport.send(call).json())
+        check_erasure_receipt(
+            receipt, {"agreement": agreement, "reach": reach.value, "persons": len(asked["persons"])}, keys
+        )
         return receipt
 
     # --- asking

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas import artefacts, identifiers
 from schemas.artefacts import Artefact
+from schemas.erasure import ERASURE_RECEIPT_TYPE
 from schemas.jws import encode, public_jwk, sign, sign_text, thumbprint
 from service.aggregates import release
 from service.aggregates.approvals import Approvals
@@ -38,6 +39,7 @@ from service.identity.caller import Caller
 from service.identity.sign_in import SignIn
 from service.intake.compaction import Compaction
 from service.intake.engine import Limits
+from service.intake.erasing import Erasures
 from service.intake.push import Means, Pushes
 from service.intake.service import Intake
 from service.intake.spool import sweep
@@ -134,10 +136,26 @@ def build(
         )
     )
     intake = Intake(store, pushes, lake, settings.issuer, clock, settings.push_digest)
+    conceal = partial(_conceal, secret(settings.keys / "idempotency-secret"))
+    erasures = Erasures(
+        store=store,
+        lake=lake,
+        pushes=pushes,
+        schema_of=intake.schema_of,
+        vacuum=intake.vacuum,
+        sign=partial(_sign, release_key, ERASURE_RECEIPT_TYPE),
+        clock=clock,
+        new_id=partial(new_id, "erasure"),
+        conceal=conceal,
+        screen=identifiers.find_in_text,
+        fault=fault,
+    )
     if recover:
         sweep(settings.spool)
         intake.recover()
+        erasures.recover()
         completion.recover()
+        intake.vacuum_all()  # once more: what questions were still charged for is answered now
     return Broker(
         settings=settings,
         store=store,
@@ -150,6 +168,7 @@ def build(
         receipt=partial(_sign, release_key, SIGNATURE_RECEIPT_TYPE),
         intake=intake,
         compaction=Compaction(store, lake, intake.schema_of, intake.vacuum, settings.compact_files, fault),
+        erasures=erasures,
         asking=asking,
         completion=completion,
         approvals=Approvals(store, settings.issuer, clock, identifiers.find_in_text),
@@ -161,7 +180,7 @@ def build(
         ready=log.checkpoint,
         metrics=CollectorRegistry(),
         metrics_token=secret(settings.keys / "metrics-token"),
-        conceal=partial(_conceal, secret(settings.keys / "idempotency-secret")),
+        conceal=conceal,
         close=partial(_close, engine, database),
     )
 

@@ -65,6 +65,7 @@ ADVICE = {
     "bad_signature": "do not use the answer; tell the broker's operator and your IG lead",
     "caps_malformed": "take the caps from the agreement itself",
     "charts_not_installed": "install it, or leave --chart out",
+    "bad_persons": "mend the lines that are named; nothing was sent",
     "extract_gone": "to push it anew, give another --idempotency-key",
     "file_changed": "wait until the file is complete, then push again",
     "file_open_to_others": "let only its owner read it, and replace what others may have read",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Annotated, Any
 
-import anyio
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
@@ -19,6 +17,7 @@ from service.aggregates.approvals import Waiting
 from service.aggregates.asking import Pending, Ready
 from service.api import bodies, logged, problems, tables
 from service.api.broker import Broker, of
+from service.api.ticks import tick
 from service.errors import ConcordatError, Malformed, Unsupported
 from service.identity.caller import Caller
 
@@ -115,14 +114,8 @@ async def ask(agreement: str, request: Request) -> Response:
     if isinstance(made, Ready):
         return tables.response(made.text, answered)
     computed = await run_in_threadpool(broker.completion.compute, made.intent)
-    await _tick(arrived, broker.settings.answer_time_step)
+    await tick(arrived, broker.settings.answer_time_step)
     return tables.response(await run_in_threadpool(broker.completion.complete, computed), answered)
-
-
-async def _tick(arrived: float, step: float) -> None:
-    """Sleep until a whole number of steps has passed since the request arrived."""
-    elapsed = time.monotonic() - arrived
-    await anyio.sleep(math.ceil(elapsed / step) * step - elapsed)
 
 
 @router.get("/releases", summary="Released answers")

@@ -18,6 +18,7 @@ from service.api import (
     agreements,
     approvals,
     audit,
+    erasures,
     extracts,
     health,
     problems,
@@ -55,7 +56,9 @@ def create(broker: Broker | None, version: str) -> FastAPI:
     )
     app.state.broker = broker
     problems.install(app)
-    for part in (aggregates, approvals, audit, extracts, agreements, versions, simulate, renderings, sign_in, health):
+    for part in (
+        aggregates, approvals, audit, extracts, erasures, agreements, versions, simulate, renderings, sign_in, health,
+    ):  # fmt: skip
         app.include_router(part.router)
     if broker is not None:
         counter = Counter(
@@ -73,6 +76,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_checkpoints, broker)
         tasks.start_soon(_purges, broker)
+        tasks.start_soon(_leftovers, broker)
         yield
         tasks.cancel_scope.cancel()
     broker.close()
@@ -93,6 +97,14 @@ async def _purges(broker: Broker) -> None:
         except ConcordatError as error:
             _LOG.error("purge: %s", error.detail)
         await anyio.sleep(broker.settings.purge_every.total_seconds())
+
+
+async def _leftovers(broker: Broker) -> None:
+    """From time to time, complete erasures that failed, and remove rows that a question held when they were removed."""
+    while True:
+        await anyio.sleep(broker.settings.purge_every.total_seconds())
+        await run_in_threadpool(broker.erasures.recover)
+        await run_in_threadpool(broker.intake.vacuum_all)
 
 
 class _Outermost:

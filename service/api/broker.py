@@ -29,6 +29,7 @@ from service.identity.caller import Caller
 from service.identity.ports import Transaction as IdentityTransaction
 from service.identity.sign_in import SignIn
 from service.intake.compaction import Compaction
+from service.intake.erasing import Erasures
 from service.intake.service import Intake
 from service.settings import Settings
 
@@ -74,6 +75,7 @@ class Broker:
     receipt: Sign
     intake: Intake
     compaction: Compaction
+    erasures: Erasures
     asking: Asking
     completion: Completion
     approvals: Approvals

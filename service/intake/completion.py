@@ -119,31 +119,51 @@ class Completion:
         Args:
             schema_of: The schema with which an extract was pushed.
         """
-        means = self._means
-        with means.store.read() as transaction:
+        with self._means.store.read() as transaction:
             pending = transaction.extracts.pending()
         for row in pending:
-            try:
-                if row.state is State.WITHDRAWING:
-                    self.withdrawal(row, row.caller, row.agreement)
-                else:
-                    self._discard_if_damaged(row)
-                    self.push(row, schema_of(row))
-            except ConcordatError as error:
-                entry = refusal_of(
-                    error,
-                    row.caller,
-                    row.agreement,
-                    row.dataset,
-                    row.covers,
-                    nonce=means.new_nonce(),
-                    now=means.now(),
-                )
-                with means.store.write() as transaction:
-                    transaction.log.append(entry)
-            except Exception as error:  # noqa: BLE001 - one damaged table must not keep the others from being served
-                _LOG.error("extract %s could not be completed: %s", row.id, type(error).__name__)
-        self._sweep()
+            self._settle(row, schema_of)
+        self.sweep()
+
+    def settle(self, agreement: str, dataset: str, schema_of: Callable[[ExtractRow], TableSchema]) -> None:
+        """Complete what is intended in one dataset, so that nothing of it can come in behind what is done next.
+
+        Raises:
+            Conflict: ``in_progress``: some of it could not be completed yet.
+        """
+        with self._means.store.read() as transaction:
+            pending = [
+                row for row in transaction.extracts.pending() if (row.agreement.id, row.dataset) == (agreement, dataset)
+            ]
+        for row in pending:
+            self._settle(row, schema_of)
+        with self._means.store.read() as transaction:
+            left = {row.id for row in transaction.extracts.pending()}
+        if any(row.id in left for row in pending):
+            raise Conflict("an earlier push to the dataset is not completed yet: try again", code="in_progress")
+
+    def _settle(self, row: ExtractRow, schema_of: Callable[[ExtractRow], TableSchema]) -> None:
+        means = self._means
+        try:
+            if row.state is State.WITHDRAWING:
+                self.withdrawal(row, row.caller, row.agreement)
+            else:
+                self._discard_if_damaged(row)
+                self.push(row, schema_of(row))
+        except ConcordatError as error:
+            entry = refusal_of(
+                error,
+                row.caller,
+                row.agreement,
+                row.dataset,
+                row.covers,
+                nonce=means.new_nonce(),
+                now=means.now(),
+            )
+            with means.store.write() as transaction:
+                transaction.log.append(entry)
+        except Exception as error:  # noqa: BLE001 - one damaged table must not keep the others from being served
+            _LOG.error("extract %s could not be completed: %s", row.id, type(error).__name__)
 
     def _entry(self, row: ExtractRow, kind: Kind, caller: Caller, agreement: AgreementRef, now: datetime) -> Entry:
         return entry_of(row, kind, caller, agreement, nonce=self._means.new_nonce(), now=now)
@@ -155,7 +175,7 @@ class Completion:
         if path.is_file() and sha256_of(path) != row.staged.sha256:
             lake.discard_staged(row.agreement.id, row.dataset, row.id)
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Remove staged files that no intent will ever commit."""
         means = self._means
         for stray in means.lake.strays():

@@ -37,6 +37,16 @@ REWRITING_STEPS = (*WITHDRAWAL_STEPS[:2], "lake-rewritten", *WITHDRAWAL_STEPS[2:
 """The steps of a withdrawal from a compacted file, in order."""
 COMPACTION_STEPS = ("lake-compacted", "lake-compaction-committed", "compaction-committed", "compaction-recorded")
 """The steps of a compaction that a crash could follow, in order."""
+ERASURE_STEPS = (
+    "erasure-listed",
+    "erasure-intended",
+    "lake-rewritten",
+    "lake-after-erasure",
+    "erasure-removed",
+    "erasure-recorded",
+    "erasure-forgotten",
+)
+"""The steps of an erasure that a crash could follow, in order; up to the first nothing was intended."""
 
 
 def no_fault(_: str) -> None:

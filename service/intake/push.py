@@ -206,6 +206,11 @@ class Pushes:
         """Complete what a crash interrupted; see ``Completion.recover``."""
         self._completion.recover(schema_of)
 
+    def settle(self, agreement: str, dataset: str, schema_of: Callable[[ExtractRow], TableSchema]) -> None:
+        """Complete what is intended in one dataset, and remove what will never be; see ``Completion.settle``."""
+        self._completion.settle(agreement, dataset, schema_of)
+        self._completion.sweep()
+
     def _log_refusal(self, order: Order, error: ConcordatError) -> None:
         means = self._means
         entry = refusal_of(

@@ -157,6 +157,10 @@ class Intake:
     def recover(self) -> None:
         """Complete what a crash interrupted, and remove the rows that it kept on the disk."""
         self.pushes.recover(self.schema_of)
+        self.vacuum_all()
+
+    def vacuum_all(self) -> None:
+        """Remove the rows that no answer can need any more, of every dataset that was ever pushed to."""
         with self.store.read() as tx:
             rows = tx.extracts.newest_of_each_dataset()
         for row in rows:

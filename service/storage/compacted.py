@@ -28,10 +28,12 @@ import pyarrow.parquet as pq
 from schemas.table_schema import TableSchema
 from service.errors import EngineFailed
 from service.intake.engine import Limits, connect, literal, name
-from service.layout import person_words, stored_columns
+from service.layout import WORDS, person_words, stored_columns
 
 MEMBER = "_extract"
 """The extra column. A dataset's columns begin with a letter (``schemas.names.FieldName``)."""
+PERSON_WORDS = tuple(f"word_{place}" for place in range(WORDS))
+"""The columns of a list of persons: the words of a pseudonym, the most significant first."""
 _FILE = "_file"
 _FOOTER = "concordat_extracts"
 _FORM = re.compile(r"compacted-([0-9]{1,20})-[0-9a-f]{20}\Z")
@@ -100,6 +102,34 @@ def merge(sources: Sequence[Path], schema: TableSchema, target: Path, spill: Pat
     return _made(_rows(sources, columns), order, columns, extracts, target, spill, limits)
 
 
+def erased(
+    sources: Sequence[Path], schema: TableSchema, words: Path, target: Path, spill: Path, limits: Limits
+) -> Compacted:
+    """Write the rows of several files into one as ``merge`` does, without those of the persons in a list.
+
+    Every row is read and written, whoever is listed, so that neither time nor size tells whether a person was there.
+
+    Args:
+        sources: As ``merge``.
+        schema: The schema of a person dataset.
+        words: A Parquet file of the persons, with the columns ``PERSON_WORDS``; no person twice.
+        target: As ``merge``.
+        spill: As ``merge``.
+        limits: As ``merge``.
+
+    Raises:
+        EngineFailed: as ``merge``.
+    """
+    columns = [column.name for column in stored_columns(schema)]
+    extracts = tuple(extract for source in sources for extract in extracts_in(source))
+    own = person_words(schema)
+    same = " AND ".join(f"held.{name(mine)} = gone.{name(word)}" for mine, word in zip(own, PERSON_WORDS, strict=True))
+    listed = f"read_parquet({_plain(words)}, hive_partitioning = false)"
+    rows = f"SELECT held.* FROM ({_rows(sources, columns)}) AS held ANTI JOIN {listed} AS gone ON {same}"
+    order = f" ORDER BY {', '.join(map(name, own))}"
+    return _made(rows, order, columns, extracts, target, spill, limits, words.parent)
+
+
 def without(source: Path, extract: str, target: Path, spill: Path, limits: Limits) -> Compacted | None:
     """Write a compacted file again, in its order, without one extract's rows; None, and no file, where none is left.
 
@@ -116,11 +146,18 @@ def without(source: Path, extract: str, target: Path, spill: Path, limits: Limit
 
 
 def _made(
-    rows: str, order: str, columns: Sequence[str], extracts: tuple[str, ...], target: Path, spill: Path, limits: Limits
+    rows: str,
+    order: str,
+    columns: Sequence[str],
+    extracts: tuple[str, ...],
+    target: Path,
+    spill: Path,
+    limits: Limits,
+    *more: Path,
 ) -> Compacted:
     footer = f"KV_METADATA {{{_FOOTER}: {literal(json.dumps(extracts))}}}"
     with _told_by_type():
-        with connect((target.parent,), spill, limits, keep_order=True) as connection:
+        with connect((target.parent, *more), spill, limits, keep_order=True) as connection:
             connection.execute(f"COPY ({rows}{order}) TO {literal(str(target))} (FORMAT parquet, {footer})")
             wanted = _digests(connection, rows, columns)
             found = _digests(connection, _rows([target], columns), columns)

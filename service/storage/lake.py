@@ -7,7 +7,8 @@ recognised. Old versions stay readable until ``vacuum`` removes the files that o
 
 ``compact`` merges the files of a version into one (``service.storage.compacted``) and commits it in their place. The
 version after holds the same rows. An extract inside a compacted file is withdrawn or replaced by writing the file
-again without its rows, and the old one is removed by the same commit.
+again without its rows, and the old one is removed by the same commit. ``erase`` writes all files into one as
+``compact`` does, without the rows of some persons.
 
 The marks, by application id; no extract's id has a slash:
 
@@ -15,6 +16,7 @@ The marks, by application id; no extract's id has a slash:
     <extract>/removed  the version that took an extract out of the dataset
     <file>/left      the version that put a compacted file, or none, in this file's place
     <version>/compacted  the version that holds the rows of that one, compacted
+    <erasure>/erased  the first version without the persons of an erasure
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import json
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,9 +39,11 @@ from schemas.table_schema import TableSchema
 from service.errors import Conflict, EngineFailed
 from service.intake.check import Staged
 from service.intake.engine import Limits
+from service.intake.erasure_ports import Erased, PersonList, PersonsLost
 from service.intake.ports import StagedFileLost, Stray
 from service.layout import stored_columns
-from service.storage.compacted import Compacted, extracts_in, made_from, merge, new_name, sync, without
+from service.storage import person_lists
+from service.storage.compacted import Compacted, erased, extracts_in, made_from, merge, new_name, sync, without
 
 PARTITION = "extract"
 _SUFFIX = ".parquet"
@@ -55,6 +59,8 @@ _TYPES = {"BIGINT": "long", "INTEGER": "integer", "BOOLEAN": "boolean", "DATE": 
 _LIMITS = Limits()
 
 Fault = Callable[[str], None]
+_Change = tuple[list[AddAction | RemoveAction], list[str]]
+"""What a commit adds and removes, and its marks."""
 
 
 def _no_fault(_: str) -> None:
@@ -292,6 +298,52 @@ class Lake:
                     modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
                     yield Stray(folder.parent.name, folder.name, path.stem, modified)
 
+    def list_persons(self, agreement: str, erasure: str, persons: Sequence[str]) -> None:
+        """Keep an erasure's pseudonyms on disk until it is done."""
+        person_lists.write(self._persons(agreement, erasure), persons)
+
+    def forget_persons(self, agreement: str, erasure: str) -> None:
+        """Remove an erasure's list, if it is there."""
+        person_lists.remove(self._persons(agreement, erasure))
+
+    def person_lists(self) -> Iterator[PersonList]:
+        """Find the lists of persons that lie in the lake."""
+        return person_lists.found(self._root)
+
+    def erase(self, agreement: str, dataset: str, schema: TableSchema, erasure: str) -> Erased:
+        """Write a dataset anew, into one file, without the rows of the persons that an erasure lists.
+
+        All of it is written, whether or not a row matches: nothing but the rows themselves tells that one did.
+
+        Returns:
+            The first version without them, and how many rows that lost; the same when repeated.
+
+        Raises:
+            PersonsLost: the list is gone, and the dataset was not written anew yet.
+            Conflict: ``in_progress``.
+            EngineFailed: the rows could not be rewritten; nothing was changed.
+        """
+        folder, words = self._folder(agreement, dataset), self._persons(agreement, erasure)
+        with self._lock:
+            table = _open(folder)
+            if table is None:
+                return Erased(-1, 0)
+
+            def change(target: Path) -> _Change:
+                if not words.exists():
+                    raise PersonsLost
+                sources = [folder / name for name in sorted(_names(table))]
+                if not sources:
+                    return [], []
+                made = erased(sources, schema, words, target, self._spill, self._limits)
+                self._fault("lake-rewritten")
+                removed = [_removed(path.stem) for path in sources]
+                return [_added(made), *removed], [made.path.stem, *(_left(path.stem) for path in sources)]
+
+            version = _attempt(table, folder, _erasure(erasure), change)
+            self._fault("lake-after-erasure")
+            return Erased(version, _rows_lost(folder, version))
+
     def purge(self, agreement: str) -> None:
         """Remove everything of an agreement; the same when repeated, by whomever."""
         self._purge(self._root / _slug(agreement), agreement)
@@ -329,23 +381,12 @@ class Lake:
             The version of the commit, or of an earlier one that did the same.
         """
         mark = _removal(removed or "") if added is None else Path(added.path).stem
-        for _ in range(_ATTEMPTS):
-            done = table.transaction_version(mark)
-            if done is not None:
-                return done
-            rewritten = folder / f"{new_name(table.version())}{_SUFFIX}"
-            try:
-                actions, apps = self._removal_of(table, folder, removed, rewritten) if removed else ([], [])
-                actions += [] if added is None else [added]
-                return _commit(table, folder, actions, [mark, *apps])
-            except (CommitFailedError, EngineFailed) as error:
-                read = table.version()
-                table.update_incremental()
-                if isinstance(error, EngineFailed) and table.version() == read:
-                    raise  # otherwise a file that was compacted meanwhile may be gone already
-            finally:
-                _discard(folder, rewritten)
-        raise Conflict("the dataset is being changed by others: try again", code="in_progress")
+
+        def change(rewritten: Path) -> _Change:
+            actions, apps = self._removal_of(table, folder, removed, rewritten) if removed else ([], [])
+            return [*actions, *([] if added is None else [added])], apps
+
+        return _attempt(table, folder, mark, change)
 
     def _removal_of(
         self, table: DeltaTable, folder: Path, extract: str, rewritten: Path
@@ -367,11 +408,58 @@ class Lake:
                 return [_removed(holder.stem), _added(made)], [*marks, rewritten.stem]
         return [], []
 
+    def _persons(self, agreement: str, erasure: str) -> Path:
+        return person_lists.path_of(self._root / _slug(agreement), _slug(erasure))
+
     def _folder(self, agreement: str, dataset: str) -> Path:
         return self._root / _slug(agreement) / _slug(dataset)
 
     def _path(self, agreement: str, dataset: str, extract: str) -> Path:
         return self._folder(agreement, dataset) / f"{_slug(extract)}{_SUFFIX}"
+
+
+def _attempt(table: DeltaTable, folder: Path, mark: str, change: Callable[[Path], _Change]) -> int:
+    """Make a change in one commit and bring it to disk; a lost race is run again on the newer state.
+
+    Args:
+        table: As it was last read.
+        folder: Where it lies.
+        mark: Tells that the change was made.
+        change: Returns it for the table as it is read; where rows are rewritten, they go into the file it is given.
+
+    Returns:
+        The version of the commit, or of an earlier one that did the same.
+
+    Raises:
+        EngineFailed: rows cannot be rewritten; nothing was changed.
+        Conflict: ``in_progress``.
+    """
+    for _ in range(_ATTEMPTS):
+        done = table.transaction_version(mark)
+        if done is not None:
+            return done
+        rewritten = folder / f"{new_name(table.version())}{_SUFFIX}"
+        try:
+            actions, apps = change(rewritten)
+            return _commit(table, folder, actions, [mark, *apps])
+        except (CommitFailedError, EngineFailed) as error:
+            read = table.version()
+            table.update_incremental()
+            if isinstance(error, EngineFailed) and table.version() == read:
+                raise  # otherwise a file that was compacted meanwhile may be gone already
+        finally:
+            _discard(folder, rewritten)
+    raise Conflict("the dataset is being changed by others: try again", code="in_progress")
+
+
+def _rows_lost(folder: Path, version: int) -> int:
+    """Return how many rows a version has less than the one before it, as the table's log says."""
+    return _rows_at(folder, version - 1) - _rows_at(folder, version)
+
+
+def _rows_at(folder: Path, version: int) -> int:
+    files = DeltaTable(str(folder), version=version).get_add_actions()
+    return sum(int(count) for count in files.column("num_records").to_pylist())
 
 
 def _slug(name: str) -> str:
@@ -415,6 +503,11 @@ def _removal(extract: str) -> str:
 def _left(stem: str) -> str:
     """Return the application id that marks that a file left the table while other rows of it stayed, or were merged."""
     return f"{stem}/left"
+
+
+def _erasure(erasure: str) -> str:
+    """Return the application id that marks the first version without the persons of an erasure."""
+    return f"{erasure}/erased"
 
 
 def _compaction(version: int) -> str:

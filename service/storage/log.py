@@ -112,7 +112,8 @@ def _content(n: int, entry: Entry) -> dict[str, Any]:
 
 def _datasets(request: dict[str, Any]) -> str | None:
     """Return the datasets an access touches as ``|a|b|``, the main one first."""
-    names = [request.get("dataset"), *(link.get("dataset") for link in request.get("linked", ()))]
+    linked = (link.get("dataset") for link in request.get("linked", ()))
+    names = [request.get("dataset"), *linked, *request.get("datasets", ())]
     named = [name for name in names if name is not None]
     return f"|{'|'.join(named)}|" if named else None
 

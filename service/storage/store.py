@@ -12,6 +12,7 @@ from service.storage.answers import AnswerStore
 from service.storage.approvals import ApprovalStore
 from service.storage.clients import ClientStore
 from service.storage.database import Database
+from service.storage.erasures import ErasureStore
 from service.storage.extracts import ExtractStore
 from service.storage.ledger import LedgerStore
 from service.storage.log import LogStore
@@ -26,6 +27,7 @@ class Transaction:
         self.answers = AnswerStore(connection)
         self.approvals = ApprovalStore(connection)
         self.clients = ClientStore(connection)
+        self.erasures = ErasureStore(connection)
         self.extracts = ExtractStore(connection)
         self.ledger = LedgerStore(connection)
         self.log = LogStore(connection)

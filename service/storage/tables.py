@@ -238,6 +238,43 @@ class Extract(SQLModel, table=True):
     )
 
 
+class Erasure(SQLModel, table=True):
+    """An erasure and where it stands (``service.intake.erasure_ports``); it holds no pseudonym.
+
+    ``datasets`` and ``records`` are JSON; ``reason`` is emptied once the log has it, which alone can expunge it.
+    """
+
+    id: str = Field(primary_key=True)
+    agreement: str
+    version: str
+    agreement_digest: str
+    client: str
+    party: str
+    role: str
+    reach: str
+    datasets: str
+    records: str
+    persons: int
+    reason: str
+    key: str
+    fingerprint: str
+    requested_at: str
+    state: str = Field(index=True)
+    receipt: str | None = None
+    __table_args__ = (
+        Index(
+            "erasure_key",
+            "agreement",
+            "party",
+            "client",
+            "key",
+            unique=True,
+            sqlite_where=text("state <> 'aborted'"),
+            postgresql_where=text("state <> 'aborted'"),
+        ),
+    )
+
+
 class DataVersion(SQLModel, table=True):
     """What the engine reads: an opaque name for a version of a dataset's Delta table."""
 

@@ -86,6 +86,10 @@ class Stage:
             edit(value)
             return http.post("/v1/agreements", json=value)
 
+    def erase(self, asked: Any, role: str = "supplier", agreement: str = "") -> httpx.Response:
+        where = f"{agreement or self.served.agreement}/erasures"
+        return self.call("POST", where, role, "as-police", json=asked, headers={"Idempotency-Key": CELL})
+
     def extracts(self, path: str = "", method: str = "GET", dataset: str = "police-violence") -> httpx.Response:
         where = f"{self.served.agreement}/datasets/{dataset}/extracts{path}"
         return self.call(method, where, "supplier", "as-police")
@@ -260,6 +264,23 @@ REFUSALS: dict[str, tuple[int, str, Send]] = {
         lambda s: s.call("POST", "/v1/agreements", "steward", content=f"{NHS}: [{CELL}".encode(),
                          headers={"Content-Type": "application/yaml"}),
     ),
+    # 422: erasures
+    "secrets for persons": (422, "malformed", lambda s: s.erase({"persons": [NHS, CELL, TOKEN, KEY], "reason": "x"})),
+    "a pseudonym with more": (422, "malformed", lambda s: s.erase({"persons": [PSEUDONYM + "0"], "reason": "x"})),
+    "a pseudonym twice": (422, "malformed", lambda s: s.erase({"persons": [PSEUDONYM, PSEUDONYM], "reason": "x"})),
+    "secret keys of an erasure": (422, "malformed", lambda s: s.erase({"persons": [PSEUDONYM], NHS: CELL, KEY: TOKEN})),
+    "an identifier in an erasure's reason": (
+        422, "reason_identifier", lambda s: s.erase({"persons": [PSEUDONYM], "reason": f"the objection of {NHS}"}),
+    ),
+    "a pseudonym in an erasure's reason": (
+        422, "reason_identifier", lambda s: s.erase({"persons": [PSEUDONYM], "reason": PSEUDONYM}),
+    ),
+    "a pseudonym erased by an analyst": (
+        403, "role_missing", lambda s: s.erase({"persons": [PSEUDONYM], "reason": "x"}, role="analyst"),
+    ),
+    "a pseudonym erased under an identifier": (
+        404, "not_found", lambda s: s.erase({"persons": [PSEUDONYM], "reason": "x"}, agreement=f"/v1/agreements/{NHS}"),
+    ),
     # 422: pushes
     "secrets in cells": (
         422, "extract_refused",
@@ -369,7 +390,13 @@ def test_no_log_nor_database_holds_a_token_a_private_key_or_a_pseudonym_that_was
     used = [token for held in stage.served.clients["parties"].values() for token in held["tokens"].values()]
     for file in (party["key_file"], party["signing_key_file"], *(stage.served.state / "broker" / "keys").iterdir()):
         used += [line for line in Path(file).read_text().splitlines() if "KEY" not in line]
-    used += [line.split(",")[0] for line in stage.good.decode().splitlines()[1:200]]
+    persons = [line.split(",")[0] for line in stage.good.decode().splitlines()[1:200]]
+    used += persons
+    erased = stage.call(
+        "POST", f"{stage.served.agreement}/erasures", "supplier", "as-police",
+        json={"persons": sorted(set(persons[:20])), "reason": "objections"}, headers={"Idempotency-Key": NHS_PLAIN},
+    )  # fmt: skip
+    assert erased.status_code == 201, erased.text
     assert len(used) > 220
     everything = stored(stage)
     text = logged(stage) + stage.said.read_text()

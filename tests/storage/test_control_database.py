@@ -5,21 +5,24 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import sqlalchemy
 
+from schemas.erasure import Reach
 from service.aggregates.ports import ApprovalRow, Binding, VerdictRow
 from service.agreements.standing import current, state
 from service.audit import merkle
-from service.audit.entry import Caller, Entry, Kind
+from service.audit.entry import AgreementRef, Caller, Entry, Kind
 from service.audit.ports import SearchTerms
 from service.budget.caps import Caps
 from service.budget.ledger import ChargeRequest, account, postings
 from service.errors import Conflict, Forbidden
+from service.intake.erasure_ports import ErasureKeyTaken, ErasureRow, ErasureState
 from service.storage.tables import (
     AgreementCompletion,
     AgreementSignature,
@@ -292,3 +295,46 @@ class TestExtractsOnPostgreSQL(ExtractStoreContract):
     @pytest.fixture
     def store(self, fresh):
         return fresh("postgres").store
+
+
+def erasure(number: int, **more: Any) -> ErasureRow:
+    made = ErasureRow(
+        id=f"erasure-{number}",
+        agreement=AgreementRef("a", "1", "sha256:" + "a" * 64),
+        caller=Caller("client", "police", "supplier"),
+        reach=Reach.OWN,
+        datasets=("one", "two"),
+        records=("three",),
+        persons=7,
+        reason="an objection",
+        key=f"key-{number}",
+        fingerprint="f",
+        requested=datetime(2026, 7, 1, 12, number, tzinfo=UTC),
+    )
+    return replace(made, **more)
+
+
+@both
+def test_an_erasure_keeps_its_key_until_it_is_given_up_and_its_reason_until_it_is_done(fresh, kind):
+    store = fresh(kind).store
+    with store.write() as tx:
+        for number in (2, 1, 3):
+            tx.erasures.insert(erasure(number))
+    with store.read() as tx:
+        assert [row.id for row in tx.erasures.pending()] == ["erasure-1", "erasure-2", "erasure-3"]
+        assert tx.erasures.by_key("a", "police", "client", "key-1") == erasure(1)
+        for other in (("b", "police", "client"), ("a", "fire", "client"), ("a", "police", "other")):
+            assert tx.erasures.by_key(*other, "key-1") is None
+    with store.write() as tx:
+        tx.erasures.finish("erasure-1", {"erasure": "erasure-1"})
+        tx.erasures.abort("erasure-2")
+    for key, free in (("key-1", False), ("key-2", True), ("key-3", False)):
+        with nullcontext() if free else pytest.raises(ErasureKeyTaken), store.write() as tx:
+            tx.erasures.insert(erasure(9, key=key))
+    with store.write() as tx:  # what is done or given up stays so
+        tx.erasures.abort("erasure-1")
+        tx.erasures.finish("erasure-2", {})
+    with store.read() as tx:
+        done, gone = tx.erasures.get("erasure-1"), tx.erasures.get("erasure-2")
+    assert done == erasure(1, state=ErasureState.DONE, reason="", receipt={"erasure": "erasure-1"})
+    assert gone == erasure(2, state=ErasureState.ABORTED, reason="")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -17,6 +17,7 @@ from schemas import agreement as documents
 from schemas import strict_yaml
 from schemas.agreement import SIGNATURE_TYPE, signature_payload
 from schemas.confirmations import TERMINATION_TYPE, WITHDRAWAL_TYPE, termination_payload, withdrawal_payload
+from schemas.erasure import ErasureRequest
 from schemas.jws import sign
 from schemas.request import parse
 from service import dev
@@ -159,6 +160,15 @@ class Bench:
         text = made.text if isinstance(made, Ready) else completion.complete(completion.compute(made.intent))
         release: dict[str, Any] = json.loads(text)
         return release
+
+    def erase(
+        self, party: str, persons: Iterable[str], key: str = "erase", *roles: Role, broker: Broker | None = None
+    ) -> dict[str, Any]:
+        """Erase persons, as a supplier unless told otherwise; return the receipt."""
+        erasures = (broker or self.broker).erasures
+        asked = ErasureRequest(persons=tuple(persons), reason="an objection was upheld")
+        made = erasures.prepare(self.caller(party, *(roles or (Role.SUPPLIER,))), AGREEMENT, key, asked)
+        return erasures.record(erasures.remove(made))
 
     # --- what is stored
 

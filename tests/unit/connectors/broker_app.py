@@ -133,6 +133,13 @@ def app(broker: BrokerDouble) -> FastAPI:  # noqa: C901, PLR0915 - one small fun
         told = {"dataset": dataset, "extract": extract, "withdrawn": "2026-05-02T00:00:00.000Z"}
         return broker.changed("withdrawal", broker.signed(told, "concordat-receipt+jws"))
 
+    @made.post("/v1/agreements/avon/erasures")
+    async def erase(request: Request) -> Any:
+        key = broker.seen[-1].headers["idempotency-key"]
+        if key not in broker.answers:
+            broker.answers[key] = broker.erasure(await request.json())
+        return JSONResponse(broker.changed("erasure", broker.answers[key]), 201)
+
     @made.post("/v1/agreements/avon/aggregates/preview")
     def preview() -> Any:
         return broker.changed("preview", broker.preview())

@@ -156,6 +156,21 @@ class BrokerDouble:
         }
         return self.signed(receipt, "concordat-receipt+jws")
 
+    def erasure(self, asked: dict[str, Any]) -> dict[str, Any]:
+        index = self.log.append("erased", agreement=REFERENCE)
+        told = {
+            "type": "concordat/erasure-receipt/v1",
+            "erasure": f"erasure-{index}",
+            "agreement": {"id": AGREEMENT, "version": "1", "digest": REFERENCE.digest},
+            "reach": asked["reach"],
+            "persons": len(asked["persons"]),
+            "datasets": [{"dataset": "police-violence", "rows": 2}],
+            "records": ["street-crime"],
+            "erased": "2026-05-01T00:00:00.000Z",
+            "audit": {"index": index},
+        }
+        return self.signed(told, "concordat-erasure-receipt+jws")
+
     def extract(self, receipt: dict[str, Any]) -> dict[str, Any]:
         state = "withdrawn" if receipt["extract"] in self.withdrawn else "committed"
         return {"extract": receipt["extract"], "state": state, "receipt": receipt}
