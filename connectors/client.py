@@ -38,7 +38,7 @@ from connectors.upload import Extract, Progress, no_progress, push_key, read_upl
 from schemas.canonical import canonical, digest
 
 _ACCEPTED = 202
-_GONE = frozenset({"replaced", "withdrawing", "withdrawn", "purging", "purged"})
+_GONE = frozenset({"replaced", "withdrawing", "withdrawn", "expiring", "expired", "purging", "purged"})
 
 PUSH_PATIENCE = 900.0
 """Seconds to wait for a receipt: the broker reads a whole extract before it answers."""

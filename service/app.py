@@ -38,6 +38,7 @@ from service.identity.sign_in import SignIn
 from service.intake.compaction import Compaction
 from service.intake.engine import Limits
 from service.intake.push import Means, Pushes
+from service.intake.retention import Retention
 from service.intake.service import Intake
 from service.intake.spool import sweep
 from service.settings import Settings
@@ -112,11 +113,6 @@ def build(
     origin = log_origin(settings.issuer)
     log = Log(store, origin, log_key)
     appends = Appends(store)
-    asking = Asking(
-        store,
-        appends, engine, lake, settings.issuer, partial(_sign_text, release_key, release.SIGNATURE_TYPE), clock, new_id,
-        identifiers.find_in_text, fault,
-    )  # fmt: skip
     pushes = Pushes(
         Means(
             store=store,
@@ -133,6 +129,12 @@ def build(
         )
     )
     intake = Intake(store, pushes, lake, settings.issuer, clock)
+    retention = Retention(store, pushes, intake.schema_of, intake.vacuum, settings.issuer, clock, fault)
+    asking = Asking(
+        store,
+        appends, engine, lake, settings.issuer, partial(_sign_text, release_key, release.SIGNATURE_TYPE), clock, new_id,
+        identifiers.find_in_text, fault, retention.settle,
+    )  # fmt: skip
     if recover:
         sweep(settings.spool)
         intake.recover()
@@ -148,6 +150,7 @@ def build(
         purges=Purges(store, lake, settings.issuer, partial(_sign, release_key, PURGE_RECEIPT_TYPE), clock, fault),
         receipt=partial(_sign, release_key, SIGNATURE_RECEIPT_TYPE),
         intake=intake,
+        retention=retention,
         compaction=Compaction(store, lake, intake.schema_of, intake.vacuum, settings.compact_files, fault),
         asking=asking,
         approvals=Approvals(store, settings.issuer, clock, identifiers.find_in_text),

@@ -50,6 +50,7 @@ def register(app: typer.Typer) -> None:
     app.command("dev")(dev_command)
     app.command("demo")(demo_command)
     app.command("compact")(compact_command)
+    app.command("expire")(expire_command)
     app.command("purge")(purge_command)
     app.add_typer(party_app, name="party")
     app.add_typer(client_app, name="client")
@@ -147,6 +148,24 @@ def compact_command(
 
     for done in compact(_settings(state, issuer, database_url), agreement, dataset):
         typer.echo(f"{done.agreement} {done.dataset}: files {done.before} -> {done.after}")
+
+
+def expire_command(
+    state: StateOption = _DEFAULT_STATE,
+    issuer: IssuerOption = _DEFAULT_ISSUER,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Remove for good the extracts that are to be kept no longer, by `keep` of their dataset from receipt.
+
+    A serving broker does so by itself; run this from cron where none serves all the time.
+    """
+    from service.operating import expire
+
+    done = expire(_settings(state, issuer, database_url))
+    for item in done:
+        typer.echo(f"{item.agreement} {item.dataset}: expired {item.extract}")
+    if not done:
+        typer.echo("nothing to expire")
 
 
 def purge_command(

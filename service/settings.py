@@ -26,7 +26,8 @@ class Settings:
         max_request_bytes: Largest JSON body.
         token_life: How long an access token from ``/oauth/token`` lasts.
         assertion_life: How far ahead a client assertion's ``exp`` may lie.
-        purge_every: How often a serving broker purges what is due, beside once at its start.
+        purge_every: How often a serving broker removes what is kept no longer and purges what is due, beside once at
+            its start.
     """
 
     state: Path

@@ -39,6 +39,7 @@ from service.aggregates.intents import (
     stored_request,
     unit,
 )
+from service.aggregates.kept import Settle, check_none_overdue, overdue
 from service.aggregates.ports import Binding, IntentRow, Lake, ReleaseRow, Store, Transaction, VersionName
 from service.agreements.periods import current_period, period_start
 from service.agreements.standing import Current, document, halted, known_to, library, state, visible
@@ -143,6 +144,7 @@ class Asking:
         new_id: Makes a readable unique id with a prefix.
         screen: Finds identifiers in a reason.
         fault: Called with the name of each step that a crash could follow; tests kill the process there.
+        settle: Removes what is kept no longer from the datasets of a question, before it is charged.
     """
 
     store: Store
@@ -155,6 +157,7 @@ class Asking:
     new_id: Callable[[str], str]
     screen: Screen
     fault: Callable[[str], None] = field(default=lambda _: None)
+    settle: Settle = field(default=lambda *_: None)
 
     # --- preview
 
@@ -189,6 +192,8 @@ class Asking:
         if case.decision.approvals:
             made["needs_approval"] = approvals.outlook(tx, _asked(case))
         held = tx.answers.best_release(case.found.row.id, case.plan.identity(_names(_versions(tx, case))))
+        if overdue(tx, case.found.agreement, datasets(case.plan), case.now):
+            held = None  # the question itself will find another version of the data
         repeat = held is not None and held.rho_nano >= question.price.rho_nano
         remaining = self._remaining(tx, case, limits)
         return made | releases.preview(
@@ -227,6 +232,7 @@ class Asking:
                 case = self._case(tx, caller, agreement_id, request, now)
                 _binding(tx, case, scope)
             _check_allowed(case)  # most refusals end here, and keep nobody waiting for the write lock
+            self.settle(agreement_id, datasets(case.plan), now)
             with self.store.write() as tx:
                 case = self._case(tx, caller, agreement_id, request, now)
                 made = self._prepare(tx, case, scope)
@@ -255,6 +261,7 @@ class Asking:
         limits = caps(case.found.agreement)
         spend = resolve_spend(case.request.spend, case.caller.party, limits)
         question = ask_price(case.request, case.plan, spend, case.found.agreement)
+        check_none_overdue(tx, case.found.agreement, datasets(case.plan), case.now)
         versions = _versions(tx, case)
         identity = case.plan.identity(_names(versions))
         held = tx.answers.best_release(case.found.row.id, identity)

@@ -28,6 +28,7 @@ from service.identity.caller import Caller
 from service.identity.ports import Transaction as IdentityTransaction
 from service.identity.sign_in import SignIn
 from service.intake.compaction import Compaction
+from service.intake.retention import Retention
 from service.intake.service import Intake
 from service.settings import Settings
 
@@ -72,6 +73,7 @@ class Broker:
     purges: Purges
     receipt: Sign
     intake: Intake
+    retention: Retention
     compaction: Compaction
     asking: Asking
     approvals: Approvals

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, tex
 
 from service.aggregates.ports import Binding, IntentRow, ReleaseRow, VersionName
 from service.storage import tables
+from service.storage.extracts import overdue
 
 _BINDING = tables.table(tables.Idempotency)
 _EXTRACT = tables.table(tables.Extract)
@@ -63,6 +64,11 @@ class AnswerStore:
         """Return a dataset's data version."""
         row = self._connection.execute(_NEWEST, {"agreement": agreement, "dataset": dataset}).first()
         return VersionName(*row) if row else VersionName(f"none:{dataset}", -1)
+
+    def overdue(self, agreement: str, dataset: str, before: date) -> bool:
+        """Tell whether rows of a dataset that were received before a day have yet to leave it."""
+        query = select(_EXTRACT.c.id).where(*overdue(agreement, dataset, before)).limit(1)
+        return self._connection.execute(query).first() is not None
 
     def covered(self, agreement: str, dataset: str) -> list[tuple[str, str]]:
         """Return the periods declared as covered, merged."""

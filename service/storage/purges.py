@@ -33,7 +33,7 @@ class PurgeStore:
     def begin(self, row: PurgeRow) -> None:
         """Note a purge; its extracts are from now on in no answer, and no recovery commits them."""
         self._connection.execute(insert(_PURGE), {name: getattr(row, name) for name in _COLUMNS})
-        self._move(row.agreement, row.party, STANDING, State.PURGING)
+        self._move(row.agreement, row.party, STANDING | {State.EXPIRING}, State.PURGING)
         self._move(row.agreement, row.party, LIVE - STANDING, State.ABORTED)
 
     def taken(self, agreement: str, party: str) -> list[Purged]:

@@ -1,4 +1,4 @@
-"""Purges what is due under a state folder and kills itself with SIGKILL at a step: STATE ISSUER NOW STEP."""
+"""Purges or expires what is due under a state folder and kills itself at a step: STATE ISSUER NOW STEP WHAT."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.settings import Settings
 
 
 def main() -> None:
-    state, issuer, now, crash_at = sys.argv[1:]
+    state, issuer, now, crash_at, what = sys.argv[1:]
 
     def fault(step: str) -> None:
         if step == crash_at:
@@ -25,7 +25,7 @@ def main() -> None:
         fault=fault,
         recover=False,
     )
-    broker.purges.run()
+    {"purges": broker.purges, "retention": broker.retention}[what].run()
     broker.close()
 
 
