@@ -173,7 +173,7 @@ def purge_command(
     issuer: IssuerOption = _DEFAULT_ISSUER,
     database_url: DatabaseOption = "",
 ) -> None:
-    """Purge the records of agreements that ended, and of parties that left, once their grace is over.
+    """Purge the records of agreements that ended, of parties that left and of datasets left out, after the grace.
 
     A serving broker does so by itself; run this from cron where none serves all the time.
     """
@@ -181,10 +181,10 @@ def purge_command(
 
     done, planned = purge(_settings(state, issuer, database_url))
     for plan in done:
-        typer.echo(f"{plan.agreement}: purged {plan.party or 'everything'} ({plan.reason})")
+        typer.echo(f"{plan.agreement}: purged {plan.whose} ({plan.reason})")
     for plan in planned:
         when = f"due {plan.due:%Y-%m-%dT%H:%M:%SZ}" if plan.due else "not purged: no signed confirmation holds"
-        typer.echo(f"{plan.agreement}: {plan.party or 'everything'} ({plan.reason}): {when}")
+        typer.echo(f"{plan.agreement}: {plan.whose} ({plan.reason}): {when}")
     if not done and not planned:
         typer.echo("nothing to purge")
 
