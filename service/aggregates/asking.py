@@ -39,7 +39,7 @@ from service.aggregates.intents import (
     stored_request,
     unit,
 )
-from service.aggregates.kept import Settle, check_none_overdue, overdue
+from service.aggregates.kept import Overdue, Settle, overdue
 from service.aggregates.ports import Binding, IntentRow, Lake, ReleaseRow, Store, Transaction, VersionName
 from service.agreements.periods import current_period, period_start
 from service.agreements.standing import Current, document, halted, known_to, library, state, visible
@@ -232,17 +232,31 @@ class Asking:
                 case = self._case(tx, caller, agreement_id, request, now)
                 _binding(tx, case, scope)
             _check_allowed(case)  # most refusals end here, and keep nobody waiting for the write lock
-            self.settle(agreement_id, datasets(case.plan), now)
-            with self.store.write() as tx:
-                case = self._case(tx, caller, agreement_id, request, now)
-                made = self._prepare(tx, case, scope)
-                self.fault("before-charge-commit")
+            try:
+                made = self._decided(caller, agreement_id, request, now, scope)
+            except Overdue:
+                self.settle(agreement_id, datasets(case.plan), now)
+                made = self._decided(caller, agreement_id, request, now, scope)
         except ConcordatError as error:
             self.refused(caller, agreement_id, error, request)
             raise
         except Exception:
             self.refused(caller, agreement_id, _OUR_FAULT, request)
             raise
+        return made
+
+    def _decided(
+        self,
+        caller: Caller,
+        agreement_id: str,
+        request: AggregateRequest,
+        now: datetime,
+        scope: tuple[str, str, str, str, str],
+    ) -> Ready | Pending | approvals.Waiting:
+        with self.store.write() as tx:
+            case = self._case(tx, caller, agreement_id, request, now)
+            made = self._prepare(tx, case, scope)
+            self.fault("before-charge-commit")
         return made
 
     def _prepare(
@@ -261,9 +275,11 @@ class Asking:
         limits = caps(case.found.agreement)
         spend = resolve_spend(case.request.spend, case.caller.party, limits)
         question = ask_price(case.request, case.plan, spend, case.found.agreement)
-        check_none_overdue(tx, case.found.agreement, datasets(case.plan), case.now)
         versions = _versions(tx, case)
         identity = case.plan.identity(_names(versions))
+        if overdue(tx, case.found.agreement, datasets(case.plan), case.now):
+            self._charge(tx, case, question, limits, versions, identity)  # what it would be refused for comes first
+            raise Overdue  # takes the charge back
         held = tx.answers.best_release(case.found.row.id, identity)
         if held is not None and held.rho_nano >= question.price.rho_nano:
             index = self._log(tx, Kind.REPEATED, case, result={"release": held.id, "digest": held.digest})

@@ -12,6 +12,19 @@ from service.agreements.keeping import first_kept
 from service.errors import Conflict
 
 
+class Overdue(Conflict):
+    """A question would read records that are kept no longer: they have to go before it is charged.
+
+    It is raised only where the question would be charged, so that nothing else takes as long as their removal, which
+    depends on how many there are. It reaches the caller, as ``in_progress``, where they were removed and others
+    became due meanwhile.
+    """
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("records that are kept no longer are just leaving the dataset: try again", code="in_progress")
+
+
 class Settle(Protocol):
     """Removes the extracts of some datasets whose time is over (``service.intake.retention``)."""
 
@@ -29,13 +42,3 @@ def overdue(tx: Transaction, agreement: Agreement, datasets: Iterable[str], now:
     return any(
         tx.answers.overdue(agreement.id, name, first_kept(now, agreement.datasets[name].keep)) for name in datasets
     )
-
-
-def check_none_overdue(tx: Transaction, agreement: Agreement, datasets: Iterable[str], now: datetime) -> None:
-    """Refuse to charge a question that would read records which are kept no longer.
-
-    Raises:
-        Conflict: ``in_progress``: a version with a shorter ``keep`` came into force since they were removed.
-    """
-    if overdue(tx, agreement, datasets, now):
-        raise Conflict("records that are kept no longer are just leaving the dataset: try again", code="in_progress")

@@ -165,6 +165,20 @@ def test_a_refused_question_and_a_preview_remove_nothing(bench):
     assert states(bench)[old(bench)] == "committed"
 
 
+def test_only_what_would_be_charged_waits_for_a_removal(bench):
+    """How long a removal takes depends on the rows; a refusal, and an answer that is stored, come at once."""
+    bench.now = ENDS - MOMENT
+    stored = bench.ask(ALL, "stored")
+    bench.now = ENDS
+    assert json.loads(bench.prepare(ALL, "stored").text) == stored
+    assert code(bench.prepare, ALL | {"spend": {"epsilon": "7"}}, "dear").startswith("over_")
+    assert states(bench)[old(bench)] == "committed"
+    charges = bench.kinds().count("charged")
+    bench.prepare(ALL, "anew")
+    assert states(bench)[old(bench)] == "expired"
+    assert bench.kinds().count("charged") == charges + 1
+
+
 def parsed(request):
     return parse(request)
 
