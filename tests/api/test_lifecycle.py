@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connectors.answers import check_purge_receipt, check_signature_receipt
+from connectors.answers import check_expiry, check_purge_receipt, check_receipt, check_signature_receipt
 from connectors.errors import UnverifiedError
 from connectors.trust import BrokerKeys
 from schemas import strict_yaml
@@ -20,7 +20,7 @@ from schemas.jws import public_key, sign, thumbprint
 from service.api.broker import Broker
 from service.storage.keyfiles import signing_key
 from tests.support.lifecycle import GRACE, SUPPLIERS, small_extract
-from tests.support.server import Served, count_request, serve_here
+from tests.support.server import WORKED_EXAMPLE, Served, count_request, serve_here
 
 ASKED = count_request(by=[{"field": "lad"}], where=[])
 
@@ -149,3 +149,51 @@ def test_a_serving_broker_purges_by_itself_once_the_grace_is_over(ahead, tmp_pat
     purged = served.entries(party="as-opcc", kind="purged")
     assert [item["entry"]["result"] for item in purged] == [{"reason": "terminated"}]
     assert served.ask(ASKED, "after").json()["code"] == "agreement_purged"
+
+
+def test_a_serving_broker_removes_by_itself_what_is_kept_no_longer(tmp_path):
+    value = strict_yaml.loads(WORKED_EXAMPLE.read_bytes())
+    value["datasets"]["police-violence"]["keep"] = "P1D"
+    agreement = tmp_path / "kept-a-day.yaml"
+    agreement.write_text(strict_yaml.dumps(value))
+    shift = [timedelta(0)]
+
+    def tune(broker: Broker) -> Broker:
+        settings = replace(broker.settings, purge_every=timedelta(seconds=0.1))
+        retention = replace(broker.retention, clock=lambda: datetime.now(UTC) + shift[0])
+        return replace(broker, retention=retention, settings=settings)
+
+    with serve_here(tmp_path, agreement, tune=tune) as served:
+        pushed = served.push("as-police", "police-violence", small_extract(tmp_path, "police-violence")).json()
+        url = f"{served.agreement}/datasets/police-violence/extracts/{pushed['extract']}"
+        with served.http("as-police", "supplier") as http:
+            shown = http.get(url).json()
+            kept_until = datetime.fromisoformat(shown["kept_until"])
+            assert timedelta(days=1) < kept_until - datetime.fromisoformat(pushed["received"]) <= timedelta(days=2)
+            assert served.ask(ASKED, "before").status_code == 200
+            assert len(list(served.broker.settings.lake.rglob("*.parquet"))) == 1
+            shift[0] = timedelta(days=2)
+            deadline = time.monotonic() + 20
+            while list(served.broker.settings.lake.rglob("*.parquet")) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert not list(served.broker.settings.lake.rglob("*.parquet"))
+            shown = http.get(url).json()
+            assert shown["state"] == "expired"
+            assert http.delete(url).json()["code"] == "not_withdrawable"
+        keys = keys_of(served)
+        check_expiry(shown["expiry"], "police-violence", pushed["extract"], keys)
+        for other in (shown["expiry"] | {"rows": 1}, pushed):
+            with pytest.raises(UnverifiedError):
+                check_expiry(other, "police-violence", pushed["extract"], keys)
+        sent = {"agreement": served.clients["agreement"]["id"], "digest": pushed["digest"]}
+        check_receipt(pushed, sent, keys)
+        with pytest.raises(UnverifiedError, match="expiry"):
+            check_receipt(shown["expiry"], sent, keys)
+        with served.http("bri-ed", "supplier") as http:
+            assert http.get(url).status_code in (403, 404)
+        expired = served.entries(party="as-police", kind="expired")
+        assert [item["entry"]["result"]["extract"] for item in expired] == [pushed["extract"]]
+        assert served.entries(party="bristol", kind="expired") == [], "a supplier's extracts are its own"
+        again = served.ask(ASKED, "after")
+        assert again.status_code == 200
+        assert again.json()["data_versions"] != served.ask(ASKED, "before").json()["data_versions"]

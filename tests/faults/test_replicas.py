@@ -290,6 +290,38 @@ def kept_a_day(value: dict[str, Any]) -> None:
     value["datasets"]["police-violence"]["keep"] = "P1D"
 
 
+@both
+def test_what_a_version_left_out_is_purged_once_by_several_brokers(fresh, tmp_path, kind):
+    bench = fresh(kind)
+    everyone = [party["id"] for party in bench.document()["parties"]]
+    for party, dataset in (("as-police", "police-violence"), ("bri-ed", "ed-assaults")):
+        bench.push(party, dataset, small_extract(tmp_path, dataset, 40), dataset)
+    value = bench.document() | {"version": "2"}
+    value["parties"] = [party for party in value["parties"] if party["id"] != "bri-ed"]
+    del value["datasets"]["ed-assaults"]
+    value["grants"] = [grant for grant in value["grants"] if grant["dataset"] != "ed-assaults"]
+    for grant in value["grants"]:
+        grant["link"] = [name for name in grant.get("link", ()) if name != "ed-assaults"]
+    bench.register(value, *everyone)
+    brokers = [bench.broker, bench.replica()]
+    bench.now += GRACE - timedelta(milliseconds=1)
+    assert brokers[1].purges.run() == []
+    bench.now += timedelta(milliseconds=1)
+    with ThreadPoolExecutor(6) as pool:
+        done = [plan for made in pool.map(lambda n: brokers[n % 2].purges.run(), range(6)) for plan in made]
+    assert [(plan.party, plan.datasets) for plan in done] == [("bri-ed", ("ed-assaults",))]
+    assert bench.kinds().count("purged") == 1
+    receipts = {bench.broker.purges.receipt(tx, bench.caller("bri-ed"), AGREEMENT) for tx in each_tx(brokers)}
+    assert len(receipts) == 1
+    assert all(name.split("/")[1] == "police-violence" for name in bench.files())
+
+
+def each_tx(brokers: list[Broker]) -> Iterator[Any]:
+    for broker in brokers:
+        with broker.store.read() as tx:
+            yield tx
+
+
 @pytest.fixture
 def processes(tmp_path) -> Iterator[list[Process]]:
     made = [start_process(tmp_path), start_process(tmp_path)]
