@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from connectors.answers import check_expiry, check_purge_receipt, check_receipt, check_signature_receipt
+from connectors.client import Client
 from connectors.errors import UnverifiedError
+from connectors.sign_in import Token
 from connectors.trust import BrokerKeys
 from schemas import strict_yaml
 from schemas.agreement import SIGNATURE_TYPE, signature_payload
@@ -29,6 +31,11 @@ def keys_of(served: Served) -> BrokerKeys:
     assert served.broker is not None
     jwk = served.broker.keys["keys"][0]
     return BrokerKeys(served.broker.keys["log"]["verifier_key"], {thumbprint(jwk): public_key(jwk)})
+
+
+def a_client(served: Served, party: str, role: str) -> Client:
+    token = Token(served.clients["parties"][party]["tokens"][role])
+    return Client(served.clients["base_url"], token, served.state / "client", issuer=served.clients["issuer"])
 
 
 def signing_key_of(served: Served, party: str) -> Any:
@@ -180,6 +187,9 @@ def test_a_serving_broker_removes_by_itself_what_is_kept_no_longer(tmp_path):
             shown = http.get(url).json()
             assert shown["state"] == "expired"
             assert http.delete(url).json()["code"] == "not_withdrawable"
+        with a_client(served, "as-police", "supplier") as client:
+            agreement_id = served.clients["agreement"]["id"]
+            assert client.expiry_receipt(agreement_id, "police-violence", pushed["extract"]) == shown["expiry"]
         keys = keys_of(served)
         check_expiry(shown["expiry"], "police-violence", pushed["extract"], keys)
         for other in (shown["expiry"] | {"rows": 1}, pushed):
@@ -197,3 +207,40 @@ def test_a_serving_broker_removes_by_itself_what_is_kept_no_longer(tmp_path):
         again = served.ask(ASKED, "after")
         assert again.status_code == 200
         assert again.json()["data_versions"] != served.ask(ASKED, "before").json()["data_versions"]
+
+
+def test_a_left_out_supplier_fetches_the_receipt_of_each_version_that_left_something_out(ahead, tmp_path):
+    served, clock = ahead
+    served.push("bri-ed", "ed-assaults", small_extract(tmp_path, "ed-assaults", 50))
+    value = strict_yaml.loads((served.state / "agreement.yaml").read_bytes()) | {"version": "2"}
+    everyone = [party["id"] for party in value["parties"]]
+    value["parties"] = [party for party in value["parties"] if party["id"] != "bri-ed"]
+    del value["datasets"]["ed-assaults"]
+    value["grants"] = [grant for grant in value["grants"] if grant["dataset"] != "ed-assaults"]
+    for grant in value["grants"]:
+        grant["link"] = [name for name in grant.get("link", ()) if name != "ed-assaults"]
+    with served.http("as-police", "steward") as http:
+        headers = {"Content-Type": "application/yaml"}
+        assert http.post("/v1/agreements", content=strict_yaml.dumps(value), headers=headers).status_code == 201
+    for party in everyone:
+        payload = signature_payload(value, served.clients["issuer"])
+        jws = sign(payload, signing_key_of(served, party), typ=SIGNATURE_TYPE)
+        with served.http(party, "ig-lead") as http:
+            answer = http.post(f"{served.agreement}/versions/2/signatures", json={"signature": jws})
+            assert answer.status_code == 201
+    refused = served.ask(ASKED | {"dataset": "ed-assaults"}, "ed")
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_granted")
+    url = f"{served.agreement}/datasets/ed-assaults/extracts"
+    with served.http("bri-ed", "supplier") as http:
+        assert [item["state"] for item in http.get(url).json()["extracts"]] == ["committed"]
+        clock.shift = GRACE
+        deadline = time.monotonic() + 20
+        while http.get(f"{served.agreement}/purge").status_code == 404 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert [item["state"] for item in http.get(url).json()["extracts"]] == ["purged"]
+        assert http.get(f"{served.agreement}/purge", params={"left_out_by": 3}).status_code == 404
+    with a_client(served, "bri-ed", "supplier") as client:
+        newest = client.purge_receipt(value["id"])
+        assert client.purge_receipt(value["id"], "2") == newest
+    assert (newest["reason"], newest["agreement"]["version"]) == ("left-out", "2")
+    assert [item["rows"] for item in newest["datasets"]] == [50]
