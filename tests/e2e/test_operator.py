@@ -169,7 +169,7 @@ def test_three_agencies_start_from_nothing(shell):
     assert "kept until" in shell.client("as-police", "extracts", "police-violence")
     assert shell.run("expire") == "nothing to expire\n"
     with closing(sqlite3.connect(folder / "broker" / "concordat.db")) as database:
-        old = "UPDATE extract SET received_at = '2024-02-29T12:00:00+00:00' WHERE dataset = 'ed-assaults' RETURNING id"
+        old = "UPDATE extract SET received_at = '2020-02-29T12:00:00+00:00' WHERE dataset = 'ed-assaults' RETURNING id"
         ((extract,),) = database.execute(old).fetchall()
         database.commit()
     assert shell.run("expire") == f"cardiff-model ed-assaults: expired {extract}\n"
