@@ -239,6 +239,10 @@ class AgreementStore(Protocol):
         """Keep the receipt of a party's signature."""
         ...
 
+    def purged_datasets(self, agreement: str) -> frozenset[str]:
+        """Return the datasets that a version left out, and whose purge was begun."""
+        ...
+
     def receipts(self, agreement: str, version: int) -> dict[str, str]:
         """Return the receipts of a version's signatures by party, as canonical JSON."""
         ...

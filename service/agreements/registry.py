@@ -142,13 +142,15 @@ class Registry:
 
     def _check_not_purged(self, store: AgreementStore, held: State, agreement: Agreement, now: datetime) -> None:
         """Check that a version takes back no dataset that was left out for longer than the grace."""
+        gone = set(store.purged_datasets(agreement.id))  # by whoever's clock
         for found in left_out(store, held, self.broker):
-            back = sorted(agreement.datasets.keys() & set(found.datasets))
-            if back and found.due is not None and now >= found.due:
-                raise Conflict(
-                    f"version {found.version.version} left out {back[0]}, and its records are purged: take a new name",
-                    code="dataset_purged",
-                )
+            if found.due is not None and now >= found.due:
+                gone.update(found.datasets)
+        back = sorted(agreement.datasets.keys() & gone)
+        if back:
+            raise Conflict(
+                f"a version left out {back[0]}, and its records are purged: take a new name", code="dataset_purged"
+            )
 
     def sign(
         self, tx: Transaction, caller: Caller, agreement_id: str, version: int, signature: str, now: datetime

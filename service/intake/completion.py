@@ -164,33 +164,25 @@ class Completion:
         for row in pending:
             try:
                 self.finish(row, schema_of)
-            except ConcordatError as error:
-                entry = refusal_of(
-                    error,
-                    row.caller,
-                    row.agreement,
-                    row.dataset,
-                    row.covers,
-                    nonce=means.new_nonce(),
-                    now=means.now(),
-                )
-                with means.store.write() as transaction:
-                    transaction.log.append(entry)
             except Exception as error:  # noqa: BLE001 - one damaged table must not keep the others from being served
                 _LOG.error("extract %s could not be completed: %s", row.id, type(error).__name__)
         self._sweep()
 
     def finish(self, row: ExtractRow, schema_of: Callable[[ExtractRow], TableSchema]) -> None:
-        """Complete the intent of one extract, STAGED or WITHDRAWING.
-
-        Raises:
-            ConcordatError: as ``push``.
-        """
-        if row.state is State.WITHDRAWING:
-            self.withdrawal(row, row.caller, row.agreement)
-        else:
-            self._discard_if_damaged(row)
-            self.push(row, schema_of(row))
+        """Complete the intent of one extract, STAGED or WITHDRAWING; log why where it cannot be."""
+        means = self._means
+        try:
+            if row.state is State.WITHDRAWING:
+                self.withdrawal(row, row.caller, row.agreement)
+            else:
+                self._discard_if_damaged(row)
+                self.push(row, schema_of(row))
+        except ConcordatError as error:
+            entry = refusal_of(
+                error, row.caller, row.agreement, row.dataset, row.covers, nonce=means.new_nonce(), now=means.now()
+            )
+            with means.store.write() as transaction:
+                transaction.log.append(entry)
 
     def _entry(self, row: ExtractRow, kind: Kind, caller: Caller, agreement: AgreementRef, now: datetime) -> Entry:
         return entry_of(row, kind, caller, agreement, nonce=self._means.new_nonce(), now=now)

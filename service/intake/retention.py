@@ -14,7 +14,6 @@ the agreement is suspended or over or not, and the clock. Who asks a question of
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,7 +31,6 @@ from service.intake.service import Store, Transaction
 
 _STANDS = (State.COMMITTED, State.REPLACING)
 """Where an extract has to be to expire; a replacement that is under way stays one of an extract that is gone."""
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +101,13 @@ class Retention:
         return [Expired(agreement, dataset, row.id) for row in rows if self._expire(row, now)]
 
     def _expire(self, row: ExtractRow, now: datetime) -> bool:
-        if row.state in PENDING:
-            self._finish(row)
+        if row.state in PENDING:  # a crash interrupted it so long ago that its rows have to go by now
+            self.pushes.finish(row, self.schema_of)
         begun = self._begin(row, now)
         if begun is None:
             return False
         self.fault("expiry-intended")
         return self.pushes.expire(begun)
-
-    def _finish(self, row: ExtractRow) -> None:
-        """Complete a push or a withdrawal that a crash interrupted so long ago that its rows have to go by now."""
-        try:
-            self.pushes.finish(row, self.schema_of)
-        except ConcordatError as error:
-            if error.code == "in_progress":
-                raise
-            _LOG.warning("extract %s was never completed: %s", row.id, error.code)
 
     def _begin(self, row: ExtractRow, now: datetime) -> ExtractRow | None:
         """Step 1; None where the extract is not to go, or has gone."""

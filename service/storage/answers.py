@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, tex
 
 from service.aggregates.ports import Binding, IntentRow, ReleaseRow, VersionName
 from service.storage import tables
-from service.storage.extracts import overdue
+from service.storage.extracts import OVERDUE, overdue_values
 
 _BINDING = tables.table(tables.Idempotency)
 _EXTRACT = tables.table(tables.Extract)
@@ -38,6 +38,7 @@ _RUNNING = (
     .order_by(_INTENT.c.charged_index)
     .limit(1)
 )
+_OVERDUE = select(_EXTRACT.c.id).where(*OVERDUE).limit(1)
 _SCOPE = ("party", "client", "route", "agreement", "key")
 _BOUND = select(_BINDING.c.digest, _BINDING.c.subject).where(*(_BINDING.c[name] == bindparam(name) for name in _SCOPE))
 _BIND = text(
@@ -67,8 +68,8 @@ class AnswerStore:
 
     def overdue(self, agreement: str, dataset: str, before: date) -> bool:
         """Tell whether rows of a dataset that were received before a day have yet to leave it."""
-        query = select(_EXTRACT.c.id).where(*overdue(agreement, dataset, before)).limit(1)
-        return self._connection.execute(query).first() is not None
+        values = overdue_values(agreement, dataset, before)
+        return self._connection.execute(_OVERDUE, values).first() is not None
 
     def covered(self, agreement: str, dataset: str) -> list[tuple[str, str]]:
         """Return the periods declared as covered, merged."""

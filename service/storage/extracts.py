@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from schemas.canonical import canonical
@@ -20,6 +20,16 @@ from service.storage.tables import DataVersion, Extract, table
 
 _EXTRACT = table(Extract)
 _VERSION = table(DataVersion)
+OVERDUE = (
+    _EXTRACT.c.agreement == bindparam("agreement"),
+    _EXTRACT.c.dataset == bindparam("dataset"),
+    _EXTRACT.c.state.in_(sorted(state.value for state in PERISHABLE)),
+    or_(_EXTRACT.c.received_at < bindparam("before"), _EXTRACT.c.state == State.EXPIRING.value),
+)
+"""What holds of a dataset's extracts that were received before a day, and of those that go already.
+
+Times of receipt are RFC 3339 text in UTC, so that they compare with a day as text."""
+_OVERDUE = select(_EXTRACT).where(*OVERDUE).order_by(_EXTRACT.c.sequence)
 
 
 class ExtractStore:
@@ -85,8 +95,8 @@ class ExtractStore:
 
     def overdue(self, agreement: str, dataset: str, before: date) -> list[ExtractRow]:
         """Return a dataset's extracts that have to go, the oldest first."""
-        query = select(_EXTRACT).where(*overdue(agreement, dataset, before)).order_by(_EXTRACT.c.sequence)
-        return [_row(item) for item in self._connection.execute(query).mappings()]
+        values = overdue_values(agreement, dataset, before)
+        return [_row(item) for item in self._connection.execute(_OVERDUE, values).mappings()]
 
     def live_rows(self, agreement: str, dataset: str) -> int:
         """Return the sum of rows that are, or may any moment be, in the dataset."""
@@ -163,18 +173,9 @@ class ExtractStore:
         return _row(found) if found else None
 
 
-def overdue(agreement: str, dataset: str, before: date) -> list[ColumnElement[bool]]:
-    """Return what holds of a dataset's extracts that were received before a day, and of those that go already.
-
-    Times of receipt are RFC 3339 text in UTC, so that they compare with a day as text.
-    """
-    extract = _EXTRACT.c
-    return [
-        extract.agreement == agreement,
-        extract.dataset == dataset,
-        extract.state.in_(sorted(PERISHABLE)),
-        or_(extract.received_at < before.isoformat(), extract.state == State.EXPIRING.value),
-    ]
+def overdue_values(agreement: str, dataset: str, before: date) -> dict[str, str]:
+    """Return the values that ``OVERDUE`` binds."""
+    return {"agreement": agreement, "dataset": dataset, "before": before.isoformat()}
 
 
 def _values(row: ExtractRow) -> dict[str, Any]:
