@@ -173,17 +173,18 @@ def test_a_serving_broker_removes_by_itself_what_is_kept_no_longer(tmp_path):
     with serve_here(tmp_path, agreement, tune=tune) as served:
         pushed = served.push("as-police", "police-violence", small_extract(tmp_path, "police-violence")).json()
         url = f"{served.agreement}/datasets/police-violence/extracts/{pushed['extract']}"
+        lake = served.state / "broker" / "lake"
         with served.http("as-police", "supplier") as http:
             shown = http.get(url).json()
             kept_until = datetime.fromisoformat(shown["kept_until"])
             assert timedelta(days=1) < kept_until - datetime.fromisoformat(pushed["received"]) <= timedelta(days=2)
             assert served.ask(ASKED, "before").status_code == 200
-            assert len(list(served.broker.settings.lake.rglob("*.parquet"))) == 1
+            assert len(list(lake.rglob("*.parquet"))) == 1
             shift[0] = timedelta(days=2)
             deadline = time.monotonic() + 20
-            while list(served.broker.settings.lake.rglob("*.parquet")) and time.monotonic() < deadline:
+            while list(lake.rglob("*.parquet")) and time.monotonic() < deadline:
                 time.sleep(0.05)
-            assert not list(served.broker.settings.lake.rglob("*.parquet"))
+            assert not list(lake.rglob("*.parquet"))
             shown = http.get(url).json()
             assert shown["state"] == "expired"
             assert http.delete(url).json()["code"] == "not_withdrawable"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -25,7 +26,8 @@ def main() -> None:
         fault=fault,
         recover=False,
     )
-    {"purges": broker.purges, "retention": broker.retention}[what].run()
+    run: dict[str, Callable[[], object]] = {"purges": broker.purges.run, "retention": broker.retention.run}
+    run[what]()
     broker.close()
 
 

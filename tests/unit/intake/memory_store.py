@@ -51,8 +51,13 @@ class MemoryExtracts:
         row = self.rows[extract]
         if row.state is not before:
             return False
-        told = {"receipt": receipt, "withdrawal": withdrawal, "expiry": expiry}
-        self.rows[extract] = replace(row, state=after, **{name: body for name, body in told.items() if body})
+        self.rows[extract] = replace(
+            row,
+            state=after,
+            receipt=receipt or row.receipt,
+            withdrawal=withdrawal or row.withdrawal,
+            expiry=expiry or row.expiry,
+        )
         return True
 
     def pending(self) -> list[ExtractRow]:

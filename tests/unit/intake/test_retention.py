@@ -528,7 +528,7 @@ def test_what_fails_is_told_and_done_by_the_next_run(bench, tmp_path):
     ed["datasets"]["ed-assaults"]["keep"] = "P1M"
     bench.register(ed)
     bench.now = ENDS
-    failed = []
+    failed: list[str] = []
 
     def full(step):
         if step == "lake-before-withdrawal" and not failed:
