@@ -108,8 +108,9 @@ def check_receipt(receipt: Any, expected: Mapping[str, Any], keys: BrokerKeys) -
     for name, sent in expected.items():
         if told[name] != sent:
             raise UnverifiedError("receipt_differs", f"the receipt's {name} is not that of what was sent")
-    if "withdrawn" in receipt:
-        raise UnverifiedError("receipt_differs", "the receipt is that of a withdrawal")
+    for what, name in (("withdrawn", "a withdrawal"), ("expired", "an expiry")):
+        if what in receipt:
+            raise UnverifiedError("receipt_differs", f"the receipt is that of {name}")
 
 
 def check_withdrawal(receipt: Any, dataset: str, extract: str, keys: BrokerKeys) -> None:
@@ -124,6 +125,20 @@ def check_withdrawal(receipt: Any, dataset: str, extract: str, keys: BrokerKeys)
     told = (receipt.get("dataset"), receipt.get("extract"), type(receipt.get("withdrawn")))
     if told != (dataset, extract, str):
         raise UnverifiedError("receipt_differs", "the receipt is not of the withdrawal of this extract")
+
+
+def check_expiry(receipt: Any, dataset: str, extract: str, keys: BrokerKeys) -> None:
+    """Check a receipt of an expiry: its signature, and that it is for this extract.
+
+    Raises:
+        UnverifiedError: ``receipt_malformed``, ``receipt_differs``, or why the signature is none.
+    """
+    if not isinstance(receipt, dict):
+        raise UnverifiedError("receipt_malformed", "the answer is no receipt")
+    keys.verify(receipt, RECEIPT_TYPE)
+    told = (receipt.get("dataset"), receipt.get("extract"), type(receipt.get("expired")))
+    if told != (dataset, extract, str):
+        raise UnverifiedError("receipt_differs", "the receipt is not of the expiry of this extract")
 
 
 def check_signature_receipt(receipt: Any, sent: Mapping[str, Any], keys: BrokerKeys) -> None:

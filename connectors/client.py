@@ -20,6 +20,7 @@ from connectors.answers import (
     Answer,
     Receipt,
     check_erasure_receipt,
+    check_expiry,
     check_purge_receipt,
     check_receipt,
     check_release,
@@ -41,7 +42,7 @@ from schemas.canonical import canonical, digest
 from schemas.erasure import Reach
 
 _ACCEPTED = 202
-_GONE = frozenset({"replaced", "withdrawing", "withdrawn", "purging", "purged"})
+_GONE = frozenset({"replaced", "withdrawing", "withdrawn", "expiring", "expired", "purging", "purged"})
 
 PUSH_PATIENCE = 900.0
 """Seconds to wait for a receipt: the broker reads a whole extract before it answers."""
@@ -191,14 +192,19 @@ class Client:
         """Rescind the withdrawal of the caller's party, before the grace is over."""
         return self._act(agreement, "withdrawal", "DELETE")
 
-    def purge_receipt(self, agreement: str) -> dict[str, Any]:
+    def purge_receipt(self, agreement: str, left_out_by: str | None = None) -> dict[str, Any]:
         """Return the broker's signed receipt of the purge of what the caller's party supplied.
+
+        Args:
+            agreement: The agreement's id.
+            left_out_by: The version that left datasets of the party out; the newest receipt where none is named.
 
         Raises:
             UnverifiedError: It is not of this agreement, or not signed by the broker.
         """
         keys = self.keys()
-        receipt = _object(self._transport.get(f"/v1/agreements/{_part(agreement)}/purge"))
+        params = {"left_out_by": left_out_by}
+        receipt = _object(self._transport.get(f"/v1/agreements/{_part(agreement)}/purge", **params))
         check_purge_receipt(receipt, agreement, keys)
         return receipt
 
@@ -374,6 +380,23 @@ class Client:
         check_erasure_receipt(
             receipt, {"agreement": agreement, "reach": reach.value, "persons": len(asked["persons"])}, keys
         )
+        return receipt
+
+    def expiry_receipt(self, agreement: str, dataset: str, extract: str) -> dict[str, Any] | None:
+        """Return the broker's signed receipt that an extract of the caller's own was removed, its time being over.
+
+        Returns:
+            The receipt; None where that has not happened.
+
+        Raises:
+            UnverifiedError: It is not for this extract, or not signed by the broker.
+        """
+        keys = self.keys()
+        found = self.extract(agreement, dataset, extract)
+        if "expiry" not in found:
+            return None
+        receipt = _object(found["expiry"])
+        check_expiry(receipt, dataset, extract, keys)
         return receipt
 
     # --- asking

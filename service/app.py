@@ -41,6 +41,7 @@ from service.intake.compaction import Compaction
 from service.intake.engine import Limits
 from service.intake.erasing import Erasures
 from service.intake.push import Means, Pushes
+from service.intake.retention import Retention
 from service.intake.service import Intake
 from service.intake.spool import sweep
 from service.settings import Settings
@@ -116,9 +117,6 @@ def build(
     log = Log(store, origin, log_key)
     appends = Appends(store)
     sign_release = partial(release.signed, partial(_sign_text, release_key, release.SIGNATURE_TYPE))
-    asking = Asking(
-        store, appends, settings.issuer, sign_release, clock, new_id, identifiers.find_in_text, fault
-    )  # fmt: skip
     completion = Completion(store, engine, lake, settings.issuer, sign_release, clock, new_id, fault)
     pushes = Pushes(
         Means(
@@ -136,6 +134,10 @@ def build(
         )
     )
     intake = Intake(store, pushes, lake, settings.issuer, clock, settings.push_digest)
+    retention = Retention(store, pushes, intake.schema_of, intake.vacuum, settings.issuer, clock, fault)
+    asking = Asking(
+        store, appends, settings.issuer, sign_release, clock, new_id, identifiers.find_in_text, fault, retention.settle
+    )
     conceal = partial(_conceal, secret(settings.keys / "idempotency-secret"))
     erasures = Erasures(
         store=store,
@@ -167,6 +169,7 @@ def build(
         purges=Purges(store, lake, settings.issuer, partial(_sign, release_key, PURGE_RECEIPT_TYPE), clock, fault),
         receipt=partial(_sign, release_key, SIGNATURE_RECEIPT_TYPE),
         intake=intake,
+        retention=retention,
         compaction=Compaction(store, lake, intake.schema_of, intake.vacuum, settings.compact_files, fault),
         erasures=erasures,
         asking=asking,

@@ -51,6 +51,7 @@ def register(app: typer.Typer) -> None:
     app.command("dev")(dev_command)
     app.command("demo")(demo_command)
     app.command("compact")(compact_command)
+    app.command("expire")(expire_command)
     app.command("purge")(purge_command)
     app.add_typer(party_app, name="party")
     app.add_typer(client_app, name="client")
@@ -156,12 +157,30 @@ def compact_command(
         typer.echo(f"{done.agreement} {done.dataset}: files {done.before} -> {done.after}")
 
 
+def expire_command(
+    state: StateOption = _DEFAULT_STATE,
+    issuer: IssuerOption = _DEFAULT_ISSUER,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Remove for good the extracts that are to be kept no longer, by `keep` of their dataset from receipt.
+
+    A serving broker does so by itself; run this from cron where none serves all the time.
+    """
+    from service.operating import expire
+
+    done = expire(_settings(state, issuer, database_url))
+    for item in done:
+        typer.echo(f"{item.agreement} {item.dataset}: expired {item.extract}")
+    if not done:
+        typer.echo("nothing to expire")
+
+
 def purge_command(
     state: StateOption = _DEFAULT_STATE,
     issuer: IssuerOption = _DEFAULT_ISSUER,
     database_url: DatabaseOption = "",
 ) -> None:
-    """Purge the records of agreements that ended, and of parties that left, once their grace is over.
+    """Purge the records of agreements that ended, of parties that left and of datasets left out, after the grace.
 
     A serving broker does so by itself; run this from cron where none serves all the time.
     """
@@ -169,10 +188,10 @@ def purge_command(
 
     done, planned = purge(_settings(state, issuer, database_url))
     for plan in done:
-        typer.echo(f"{plan.agreement}: purged {plan.party or 'everything'} ({plan.reason})")
+        typer.echo(f"{plan.agreement}: purged {plan.whose} ({plan.reason})")
     for plan in planned:
         when = f"due {plan.due:%Y-%m-%dT%H:%M:%SZ}" if plan.due else "not purged: no signed confirmation holds"
-        typer.echo(f"{plan.agreement}: {plan.party or 'everything'} ({plan.reason}): {when}")
+        typer.echo(f"{plan.agreement}: {plan.whose} ({plan.reason}): {when}")
     if not done and not planned:
         typer.echo("nothing to purge")
 

@@ -1,4 +1,4 @@
-"""What the operator does to a broker besides serving it: parties and keys, clients, tokens, compaction, purges."""
+"""What the operator does to a broker besides serving it: parties, keys, clients, compaction, retention, purges."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from service.errors import Conflict, NotFound
 from service.identity.caller import Caller, Role
 from service.identity.ports import ClientRow
 from service.intake.compaction import Outcome
+from service.intake.retention import Expired
 from service.settings import Settings
 
 
@@ -101,6 +102,19 @@ def purge(settings: Settings) -> tuple[list[Plan], list[Plan]]:
     broker = open_broker(settings)
     try:
         return broker.purges.run(), broker.purges.planned()
+    finally:
+        broker.close()
+
+
+def expire(settings: Settings) -> list[Expired]:
+    """Remove every extract whose time is over; return what was removed now.
+
+    Raises:
+        ConcordatError: ``retention_incomplete``.
+    """
+    broker = open_broker(settings)
+    try:
+        return broker.retention.run()
     finally:
         broker.close()
 

@@ -35,8 +35,8 @@ class Settings:
         push_digest: Whether a push without the agreement's digest is refused.
         token_life: How long an access token from ``/oauth/token`` lasts.
         assertion_life: How far ahead a client assertion's ``exp`` may lie.
-        purge_every: How often a serving broker purges what is due, and removes rows that open questions had held,
-            beside once at its start.
+        purge_every: How often a serving broker removes what is kept no longer, purges what is due, completes erasures
+            that failed, and removes rows that open questions had held, beside once at its start.
     """
 
     state: Path

@@ -78,11 +78,15 @@ def purge_receipt(
     connection: Connection,
     *,
     out: Annotated[Path | None, typer.Option(help="Write the receipt there; keep it.")] = None,
+    left_out_by: Annotated[
+        int | None, typer.Option(min=1, metavar="VERSION", help="The version that left datasets of yours out.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Fetch and verify the broker's receipt of the purge of what your party supplied."""
+    """Fetch and verify the broker's receipt of the purge of what your party supplied, the newest unless you say."""
     with connection.open(_ROLE) as client:
-        found = client.purge_receipt(connection.agreement_id())
+        version = str(left_out_by) if left_out_by is not None else None
+        found = client.purge_receipt(connection.agreement_id(), version)
     if out is not None:
         with private_file(out, replace=True) as written:
             written.write(canonical(found) + b"\n")

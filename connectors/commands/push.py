@@ -95,12 +95,13 @@ def extracts(
     with connection.open("supplier") as client:
         found = client.extracts(connection.agreement_id(), dataset, limit=limit, before=before)
     made = Table()
-    for heading in ("extract", "state", "covers", "rows", "persons"):
+    for heading in ("extract", "state", "covers", "rows", "persons", "kept until"):
         made.add_column(heading)
     for item in found:
         covers = item.get("covers") or {}
         days = f"{covers.get('from')} to {covers.get('to')}" if covers else None
-        cells = (item.get("extract"), item.get("state"), days, item.get("rows"), item.get("persons"))
+        told = (item.get(name) for name in ("rows", "persons", "kept_until"))
+        cells = (item.get("extract"), item.get("state"), days, *told)
         made.add_row(*map(render.plain, cells))
     output.result(found, made, as_json=json)
 

@@ -31,8 +31,8 @@ class Dataset(Strict):
     keep: Annotated[
         IsoDuration,
         said(
-            "How long records are kept, from receipt: an undertaking of the parties, which the broker does not execute "
-            "yet. It purges after the agreement's end and grace, or a withdrawal.",
+            "How long the records of an extract are kept, from its receipt, to the end of that day (UTC); then the "
+            "broker removes them for good. The newest version that all have signed says it, for earlier extracts too.",
             "P3Y",
         ),
     ]

@@ -63,12 +63,20 @@ def _kept_long(case: Case) -> Iterator[Place]:
             yield Place(f"datasets/{name}/keep", f"{words}; they are purged then, with grace")
 
 
-def _keep_not_executed(case: Case) -> Iterator[Place]:
+def _kept_short(case: Case) -> Iterator[Place]:
     period = case.agreement.period
     for name, dataset in case.agreement.datasets.items():
         if add(period.start, dataset.keep) < period.end:
-            words = f"the parties undertake to keep records of {name} for {dataset.keep}, less than the agreement runs"
-            yield Place(f"datasets/{name}/keep", f"{words}; the broker deletes none for their age")
+            words = f"the broker removes each extract of {name} {dataset.keep} after its receipt"
+            yield Place(f"datasets/{name}/keep", f"{words}, while the agreement runs until {period.end}")
+
+
+def _kept_less_than_cadence(case: Case) -> Iterator[Place]:
+    start: date = case.agreement.period.start
+    for name, dataset in case.agreement.datasets.items():
+        if add(start, dataset.keep) < add(start, dataset.every):
+            words = f"{name} is pushed every {dataset.every} and kept for {dataset.keep}"
+            yield Place(f"datasets/{name}/keep", f"{words}: between two pushes nothing of it is left to ask")
 
 
 def _grace_long(case: Case) -> Iterator[Place]:
@@ -127,12 +135,20 @@ RULES = (
         _kept_long,
     ),
     Rule(
-        "keep_not_executed",
+        "removed_before_the_end",
         "note",
-        "Records are to go before the agreement ends, which the broker does not execute yet.",
-        "UK GDPR art. 5(1)(e) (remembered, not read); how the broker purges: docs/privacy-model.md",
-        "See to it that the supplier withdraws or replaces old extracts in time.",
-        _keep_not_executed,
+        "Records are removed for their age before the agreement ends.",
+        "UK GDPR art. 5(1)(e) (remembered, not read); how the broker removes them: docs/privacy-model.md",
+        "Nothing, where that is meant; else take a longer `keep`: what was removed does not come back.",
+        _kept_short,
+    ),
+    Rule(
+        "kept_less_than_its_cadence",
+        "warning",
+        "A dataset is kept for less time than lies between two pushes.",
+        "How the broker removes records: docs/privacy-model.md",
+        "Keep it at least as long as its `every`, or push it more often.",
+        _kept_less_than_cadence,
     ),
     Rule(
         "grace_long",

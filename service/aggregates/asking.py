@@ -24,7 +24,8 @@ from service.aggregates import approvals
 from service.aggregates import release as releases
 from service.aggregates.amended import check_same
 from service.aggregates.case import Case, Scope, binding, decided, entry, names, pinned, refused, request_text, versions
-from service.aggregates.intents import Question, spend_as_text
+from service.aggregates.intents import Question, datasets, spend_as_text
+from service.aggregates.kept import Overdue, Settle, overdue
 from service.aggregates.ports import Binding, IntentRow, ReleaseRow, Store, Transaction, VersionName
 from service.aggregates.refusals import OUR_FAULT, refusal
 from service.aggregates.spending import charge_request, elsewhere, remaining
@@ -67,6 +68,7 @@ class Asking:
         new_id: Makes a readable unique id with a prefix.
         screen: Finds identifiers in a reason.
         fault: Called with the name of each step that a crash could follow; tests kill the process there.
+        settle: Removes what is kept no longer from the datasets of a question, before it is charged.
     """
 
     store: Store
@@ -77,6 +79,7 @@ class Asking:
     new_id: Callable[[str], str]
     screen: Screen
     fault: Callable[[str], None] = field(default=lambda _: None)
+    settle: Settle = field(default=lambda *_: None)
 
     # --- preview
 
@@ -103,6 +106,8 @@ class Asking:
         if case.decision.approvals:
             made["needs_approval"] = approvals.outlook(tx, _asked(case, question, limits))
         held = tx.answers.best_release(case.found.row.id, case.plan.identity(names(versions(tx, case))))
+        if overdue(tx, case.found.agreement, datasets(case.plan), case.now):
+            held = None  # the question itself will find another version of the data
         repeat = held is not None and held.rho_nano >= question.price.rho_nano
         left = remaining(tx, case, limits)
         return made | releases.preview(
@@ -134,14 +139,23 @@ class Asking:
                 case = self._case(tx, caller, agreement_id, request, now)
                 binding(tx, case, scope)
             if case.decision.allowed:
-                with self.store.write() as tx:
-                    case = self._case(tx, caller, agreement_id, request, now)
-                    made = self._prepare(tx, case, scope)
-                    self.fault("before-charge-commit")
-                return made
+                try:
+                    return self._decided(caller, agreement_id, request, now, scope)
+                except Overdue:
+                    self.settle(agreement_id, datasets(case.plan), now)
+                    return self._decided(caller, agreement_id, request, now, scope)
         error = case.refusal()  # most refusals end here: they keep nobody waiting for the write lock
         self.appends.append(refused(case, error))
         raise error
+
+    def _decided(
+        self, caller: Caller, agreement_id: str, request: AggregateRequest, now: datetime, scope: Scope
+    ) -> Ready | Pending | approvals.Waiting:
+        with self.store.write() as tx:
+            case = self._case(tx, caller, agreement_id, request, now)
+            made = self._prepare(tx, case, scope)
+            self.fault("before-charge-commit")
+        return made
 
     def _prepare(self, tx: Transaction, case: Case, scope: Scope) -> Ready | Pending | approvals.Waiting:
         body_digest, bound = binding(tx, case, scope)
@@ -160,6 +174,9 @@ class Asking:
         question = case.priced(limits)
         read = versions(tx, case)
         identity = case.plan.identity(names(read))
+        if overdue(tx, case.found.agreement, datasets(case.plan), case.now):
+            self._charge(tx, case, question, limits, read, identity)  # what it would be refused for comes first
+            raise Overdue  # takes the charge back
         held = tx.answers.best_release(case.found.row.id, identity)
         if held is not None and held.rho_nano >= question.price.rho_nano:
             index = self._log(tx, Kind.REPEATED, case, result={"release": held.id, "digest": held.digest})

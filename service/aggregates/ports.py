@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import date
 from typing import Protocol
 
 from service.agreements.ports import AgreementStore
@@ -110,6 +111,10 @@ class AnswerStore(Protocol):
 
     def data_version(self, agreement: str, dataset: str) -> VersionName:
         """Return a dataset's data version."""
+        ...
+
+    def overdue(self, agreement: str, dataset: str, before: date) -> bool:
+        """Tell whether rows of a dataset that were received before a day (UTC) have yet to leave it."""
         ...
 
     def covered(self, agreement: str, dataset: str) -> list[tuple[str, str]]:

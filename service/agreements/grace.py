@@ -1,4 +1,4 @@
-"""The period of grace between the end of an agreement, or a party's withdrawal, and the purge. Pure."""
+"""The period of grace between an end, a party's withdrawal or a dataset's being left out, and the purge. Pure."""
 
 from __future__ import annotations
 
@@ -19,8 +19,14 @@ def over(agreement: Agreement, since: datetime) -> datetime:
 
 def ended(agreement: Agreement) -> datetime:
     """Return the moment at which an agreement's period is over: the start of the day after its last."""
-    return _midnight(agreement.period.end + timedelta(days=1))
+    return midnight(agreement.period.end + timedelta(days=1))
 
 
-def _midnight(day: date) -> datetime:
+def comes_into_force(agreement: Agreement, signed: datetime) -> datetime:
+    """Return the moment at which a version begins to decide: its last signature, or the start of its period."""
+    return max(signed.astimezone(UTC), midnight(agreement.period.start))
+
+
+def midnight(day: date) -> datetime:
+    """Return the start of a day, in UTC."""
     return datetime.combine(day, time.min, UTC)

@@ -55,6 +55,8 @@ class AgreementRow:
 
 EVERYBODY = ""
 """Stands for all suppliers of an agreement where a purge names a party."""
+LEFT_OUT = "left-out"
+"""The reason of a purge of datasets that a version left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,10 @@ class PurgeRow:
 
     Attributes:
         party: Whose records; ``EVERYBODY`` for all of them.
-        reason: ``terminated``, ``expired`` or ``withdrawn``.
-        version: The version that decided when it was begun, and its digest.
+        reason: ``terminated``, ``expired``, ``withdrawn`` or ``left-out``.
+        version: The version that decided when it was begun, or that left the datasets out; and its digest.
         done_at: When it was done; None while it is not.
+        datasets: The datasets that the version left out; empty where all of the party's go.
     """
 
     agreement: str
@@ -92,6 +95,7 @@ class PurgeRow:
     digest: str
     begun_at: str
     done_at: str | None = None
+    datasets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +255,10 @@ class AgreementStore(Protocol):
         """Keep the receipt of a party's signature."""
         ...
 
+    def purged_datasets(self, agreement: str) -> frozenset[str]:
+        """Return the datasets that a version left out, and whose purge was begun."""
+        ...
+
     def receipts(self, agreement: str, version: int) -> dict[str, str]:
         """Return the receipts of a version's signatures by party, as canonical JSON."""
         ...
@@ -280,27 +288,33 @@ class PurgeStore(Protocol):
     """Purges and their receipts."""
 
     def purges(self, agreement: str) -> list[PurgeRow]:
-        """Return an agreement's purges."""
+        """Return an agreement's purges, those of what versions left out first and by version."""
         ...
 
     def begin(self, row: PurgeRow) -> None:
         """Note a purge, and take its extracts out of every answer and every recovery: they are ``purging``."""
         ...
 
-    def taken(self, agreement: str, party: str) -> list[Purged]:
-        """Return a supplier's extracts that are being purged, in the order in which they were pushed."""
+    def taken(self, row: PurgeRow, party: str) -> list[Purged]:
+        """Return a supplier's extracts that a purge takes, in the order in which they were pushed."""
         ...
 
-    def finish(self, agreement: str, party: str, at: str) -> None:
+    def finish(self, row: PurgeRow, at: str) -> None:
         """Note that a purge is done: its extracts are ``purged``, and their datasets' data versions name nothing."""
         ...
 
-    def add_receipt(self, agreement: str, party: str, body: str) -> None:
-        """Keep a supplier's receipt."""
+    def add_receipt(self, row: PurgeRow, party: str, body: str) -> None:
+        """Keep a supplier's receipt of a purge."""
         ...
 
-    def receipt(self, agreement: str, party: str) -> str | None:
-        """Return a supplier's receipt as canonical JSON, None where there is none."""
+    def receipt(self, agreement: str, party: str, version: int | None = None) -> str | None:
+        """Return a supplier's receipt as canonical JSON, None where there is none.
+
+        Args:
+            agreement: The agreement.
+            party: The supplier.
+            version: The version that left something out; None for the receipt of all that was left.
+        """
         ...
 
 

@@ -1,15 +1,18 @@
-"""Purging: the records of an agreement that has ended, or of a supplier that has left, once the grace is over.
+"""Purging: what an agreement has no more use for, once the grace is over.
+
+That is everything of one that has ended, all of a supplier that has left, and the datasets that a version left out.
 
 Three steps, each of which anyone may repeat at any time with the same outcome:
 
 1. *Begin* (one transaction): the purge is decided from what is stored and the clock, and noted. From here on the
-   agreement can get no version any more and the withdrawal cannot be rescinded; its extracts are ``purging``, in no
-   answer and in no recovery.
+   agreement can get no version any more, the withdrawal cannot be rescinded, and no version takes the datasets back;
+   the extracts are ``purging``, in no answer and in no recovery.
 2. *Remove*: the tables' folders leave the lake.
 3. *Record* (one transaction): the log entry, each supplier's signed receipt, extracts and data versions.
 
-A purge follows a supplier's signed confirmation of the end, a party's signed withdrawal of itself, or the end of the
-period that every party signed; each is verified again here, and nothing is purged on a mark in the database alone.
+A purge follows a supplier's signed confirmation of the end, a party's signed withdrawal of itself, the end of the
+period that every party signed, or a version that its supplier signed and that has its datasets no more; each is
+verified again here, and nothing is purged on a mark in the database alone.
 """
 
 from __future__ import annotations
@@ -24,7 +27,16 @@ from schemas.canonical import canonical
 from schemas.confirmations import TERMINATION_TYPE, WITHDRAWAL_TYPE, termination_payload, withdrawal_payload
 from service.agreements.confirming import holds
 from service.agreements.grace import ended, over
-from service.agreements.ports import EVERYBODY, Confirmation, PurgeRow, PurgeTransaction, Transaction, VersionRow
+from service.agreements.leftout import left_out
+from service.agreements.ports import (
+    EVERYBODY,
+    LEFT_OUT,
+    Confirmation,
+    PurgeRow,
+    PurgeTransaction,
+    Transaction,
+    VersionRow,
+)
 from service.agreements.receipts import Sign, of_purge
 from service.agreements.standing import State, document, seen_by, state
 from service.audit.entry import AgreementRef, Decision, Entry, Kind, format_time
@@ -66,14 +78,29 @@ class Plan:
 
     Attributes:
         party: Whose records; ``EVERYBODY`` for all of them.
-        reason: ``terminated``, ``expired`` or ``withdrawn``.
+        reason: ``terminated``, ``expired``, ``withdrawn`` or ``left-out``.
         due: When the grace is over; None where there is no signed confirmation that holds.
+        version: The version that left datasets out; None for the one that decides.
+        datasets: The datasets that it left out; empty where all of the party's go.
     """
 
     agreement: str
     party: str
     reason: str
     due: datetime | None
+    version: VersionRow | None = None
+    datasets: tuple[str, ...] = ()
+
+    @property
+    def whose(self) -> str:
+        """Whose records, in words."""
+        named = f" {', '.join(self.datasets)}" if self.datasets else ""
+        return f"{self.party or 'everything'}{named}"
+
+    @property
+    def what(self) -> tuple[str, int | None]:
+        """Whose records, and from which version on they were left out: a purge is begun once."""
+        return self.party, self.version.version if self.version is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,24 +149,35 @@ class Purges:
         now, made = self.clock(), []
         for agreement in self._agreements():
             with self.store.read() as tx:
-                begun = {row.party for row in tx.purges.purges(agreement)}
-                if EVERYBODY not in begun:
-                    plans = self._plans(tx, agreement, now)
-                    made += [plan for plan in plans if plan.party not in begun]
+                made += self._open(tx, agreement, now)
         return made
 
-    def receipt(self, tx: PurgeTransaction, caller: Caller, agreement_id: str) -> str:
+    def receipt(self, tx: PurgeTransaction, caller: Caller, agreement_id: str, left_out_by: int | None = None) -> str:
         """Return the caller's party's own receipt, as canonical JSON.
+
+        Args:
+            tx: An open transaction.
+            caller: A supplier, or an IG lead.
+            agreement_id: The agreement.
+            left_out_by: The version that left datasets out; without it the receipt of the newest purge.
 
         Raises:
             NotFound: nothing of the party was purged.
         """
         caller.require(Role.SUPPLIER, Role.IG_LEAD)
         known = seen_by(tx.agreements, agreement_id, self.broker, caller.party)
-        body = tx.purges.receipt(agreement_id, caller.party) if known else None
+        body = self._receipt(tx, agreement_id, caller.party, left_out_by) if known else None
         if body is None:
             raise NotFound("nothing that your party supplied was purged")
         return body
+
+    def _receipt(self, tx: PurgeTransaction, agreement: str, party: str, left_out_by: int | None) -> str | None:
+        if left_out_by is not None:
+            return tx.purges.receipt(agreement, party, left_out_by)
+        whole = tx.purges.receipt(agreement, party)
+        versions = [row.version for row in tx.purges.purges(agreement) if row.datasets and row.party == party]
+        parts = (tx.purges.receipt(agreement, party, version) for version in reversed(versions))
+        return whole or next((body for body in parts if body is not None), None)
 
     # --- what is due
 
@@ -166,7 +204,26 @@ class Purges:
                 continue  # it has nothing here
             due = self._due(tx, held, row, withdrawal_payload, WITHDRAWAL_TYPE)
             plans.append(Plan(agreement_id, row.party, "withdrawn", due))
-        return plans
+        return plans + self._left_out(tx, held, {plan.party for plan in plans if plan.due is not None})
+
+    def _left_out(self, tx: Transaction, held: State, leave: set[str]) -> list[Plan]:
+        """Return the purges of what versions left out, but of parties that leave with all that they supplied."""
+        return [
+            Plan(held.row.id, found.party, LEFT_OUT, found.due, found.version, found.datasets)
+            for found in left_out(tx.agreements, held, self.broker)
+            if found.party not in leave
+        ]
+
+    def _open(self, tx: PurgeTransaction, agreement: str, now: datetime) -> list[Plan]:
+        """Return an agreement's purges that were not begun; none where that of everything was."""
+        begun = {_what(row) for row in tx.purges.purges(agreement)}
+        if (EVERYBODY, None) in begun:
+            return []
+        return [
+            plan
+            for plan in self._plans(tx, agreement, now)
+            if plan.what not in begun and (plan.party, None) not in begun
+        ]
 
     def _due(
         self,
@@ -196,7 +253,7 @@ class Purges:
                 self.fault("purge-removed")
                 if self._record(row):
                     self.fault("purge-recorded")
-                    yield Plan(agreement, row.party, row.reason, None)
+                    yield Plan(agreement, row.party, row.reason, None, datasets=row.datasets)
 
     def _begin(self, agreement: str) -> None:
         """Step 1: note every purge that is due now."""
@@ -207,20 +264,18 @@ class Purges:
             return
         with self.store.write() as tx:
             for plan in self._newly_due(tx, agreement, now):
-                decides = self._decides(tx, agreement)
-                at = format_time(now)
-                tx.purges.begin(PurgeRow(agreement, plan.party, plan.reason, decides.version, decides.digest, at))
+                version = plan.version or self._decides(tx, agreement)
+                at, by = format_time(now), (version.version, version.digest)
+                tx.purges.begin(PurgeRow(agreement, plan.party, plan.reason, *by, at, datasets=plan.datasets))
         self.fault("purge-begun")
 
     def _newly_due(self, tx: PurgeTransaction, agreement: str, now: datetime) -> list[Plan]:
-        begun = {row.party for row in tx.purges.purges(agreement)}
-        if EVERYBODY in begun:
-            return []
-        due: dict[str, Plan] = {}
-        for plan in self._plans(tx, agreement, now):
-            if plan.due is not None and now >= plan.due and plan.party not in begun:
-                due.setdefault(plan.party, plan)
-        return [due[EVERYBODY]] if EVERYBODY in due else list(due.values())
+        due: dict[tuple[str, int | None], Plan] = {}
+        for plan in self._open(tx, agreement, now):
+            if plan.due is not None and now >= plan.due:
+                due.setdefault(plan.what, plan)
+        everything = due.get((EVERYBODY, None))
+        return list(due.values()) if everything is None else [everything]
 
     def _remove(self, row: PurgeRow) -> None:
         """Step 2: take the tables out of the lake."""
@@ -229,7 +284,7 @@ class Purges:
             return
         with self.store.read() as tx:
             supplied = _supplied(tx, row.agreement)
-        for dataset in supplied.get(row.party, ()):
+        for dataset in row.datasets or supplied.get(row.party, ()):
             self.lake.purge_dataset(row.agreement, dataset)
 
     def _record(self, row: PurgeRow) -> bool:
@@ -237,23 +292,35 @@ class Purges:
         now = self.clock()
         at = format_time(now)
         with self.store.write() as tx:
-            if any(held.party == row.party and held.done_at for held in tx.purges.purges(row.agreement)):
+            held = tx.purges.purges(row.agreement)
+            if any(_what(other) == _what(row) and other.done_at for other in held):
                 return False
             index = tx.log.append(_entry(row, now))
-            suppliers = sorted(_supplied(tx, row.agreement)) if row.party == EVERYBODY else [row.party]
-            for party in suppliers:
-                if tx.purges.receipt(row.agreement, party) is None:  # who left before has its own
-                    taken = tx.purges.taken(row.agreement, party)
-                    body = of_purge(row, party, taken, at, index, self.sign)
-                    tx.purges.add_receipt(row.agreement, party, canonical(body).decode())
-            tx.purges.finish(row.agreement, row.party, at)
+            for party in self._told(tx, row):
+                body = of_purge(row, party, tx.purges.taken(row, party), at, index, self.sign)
+                tx.purges.add_receipt(row, party, canonical(body).decode())
+            tx.purges.finish(row, at)
         return True
+
+    def _told(self, tx: PurgeTransaction, row: PurgeRow) -> list[str]:
+        """Return who gets a receipt of a purge: whoever left before, and has nothing here since, has its own."""
+        if row.party != EVERYBODY:
+            return [row.party]
+        return [
+            party
+            for party in sorted(_supplied(tx, row.agreement))
+            if tx.purges.taken(row, party) or self._receipt(tx, row.agreement, party, None) is None
+        ]
 
     def _decides(self, tx: Transaction, agreement: str) -> VersionRow:
         held = state(tx.agreements, agreement, self.broker)
         if held is None or held.decides is None:
             raise RuntimeError("what is purged was in force")
         return held.decides
+
+
+def _what(row: PurgeRow) -> tuple[str, int | None]:
+    return row.party, row.version if row.datasets else None
 
 
 def _supplied(tx: Transaction, agreement: str) -> dict[str, list[str]]:
@@ -271,6 +338,8 @@ def _entry(row: PurgeRow, now: datetime) -> Entry:
     result: dict[str, Any] = {"reason": row.reason}
     if row.party != EVERYBODY:
         result["party"] = row.party
+    if row.datasets:
+        result["datasets"] = list(row.datasets)
     return Entry(
         kind=Kind.PURGED,
         time=now,

@@ -16,6 +16,7 @@ from service.agreements.confirming import check, pinned
 from service.agreements.enrolment import check_kinds, named_otherwise
 from service.agreements.grace import over
 from service.agreements.imports import imported
+from service.agreements.leftout import left_out
 from service.agreements.ports import (
     EVERYBODY,
     AgreementRow,
@@ -69,7 +70,8 @@ class Registry:
         Raises:
             Forbidden: the caller is no steward of a party, or a party's key is not the pinned one.
             Malformed: ``other_party``; or the document does not fit its artefacts, or moves the budget's anchor.
-            Conflict: the version is not the next one.
+            Conflict: the version is not the next one; or ``dataset_purged``: it takes back a dataset whose records
+                are purged, or about to be.
         """
         caller.require(Role.STEWARD)
         if agreement.party(caller.party) is None:
@@ -78,7 +80,7 @@ class Registry:
         check_kinds(tx.agreements, agreement)
         known = self.known(tx.agreements, agreement)
         self._check_fit(agreement, known)
-        row = self._check_succession(tx.agreements, caller, agreement)
+        row = self._check_succession(tx.agreements, caller, agreement, now)
         version = VersionRow(
             agreement.id, int(agreement.version), digest(value), canonical(value).decode(), timestamp(now)
         )
@@ -116,7 +118,9 @@ class Registry:
         if found:
             raise Malformed("the agreement does not fit the artefacts it pins", code="incoherent", findings=found)
 
-    def _check_succession(self, store: AgreementStore, caller: Caller, agreement: Agreement) -> AgreementRow | None:
+    def _check_succession(
+        self, store: AgreementStore, caller: Caller, agreement: Agreement, now: datetime
+    ) -> AgreementRow | None:
         """Check that the version may follow those that are there; drafts that nobody put into force bind nobody."""
         held = state(store, agreement.id, self.broker)
         if held is None:
@@ -136,7 +140,20 @@ class Registry:
         if before is not None:
             _check_carried_over(row, document(before.document), agreement)
             _check_datasets_stay(held, agreement)
+            self._check_not_purged(store, held, agreement, now)
         return row
+
+    def _check_not_purged(self, store: AgreementStore, held: State, agreement: Agreement, now: datetime) -> None:
+        """Check that a version takes back no dataset that was left out for longer than the grace."""
+        gone = set(store.purged_datasets(agreement.id))  # by whoever's clock
+        for found in left_out(store, held, self.broker):
+            if found.due is not None and now >= found.due:
+                gone.update(found.datasets)
+        back = sorted(agreement.datasets.keys() & gone)
+        if back:
+            raise Conflict(
+                f"a version left out {back[0]}, and its records are purged: take a new name", code="dataset_purged"
+            )
 
     def sign(
         self, tx: Transaction, caller: Caller, agreement_id: str, version: int, signature: str, now: datetime
@@ -148,7 +165,7 @@ class Registry:
             Forbidden: ``bad_signature``; or ``key_not_pinned``: a party's key was rotated or revoked since the
                 version was registered or signed, so that it cannot come into force any more.
             Malformed: ``other_party``: a party's kind was corrected since the version was registered.
-            Conflict: the party has signed already, or the agreement has ended.
+            Conflict: the party has signed already, or the agreement has ended; or ``dataset_purged``.
         """
         caller.require(Role.IG_LEAD, Role.STEWARD)
         stored = state(tx.agreements, agreement_id, self.broker)
@@ -166,6 +183,7 @@ class Registry:
             raise Conflict("your party has signed this version", code="already_signed")
         _check_keys_stayed(tx.agreements, document(found.document), signatures)
         check_kinds(tx.agreements, document(found.document))
+        self._check_not_purged(tx.agreements, stored, document(found.document), now)
         payload = signature_payload(json.loads(found.document), self.broker)
         key = check(tx.agreements, caller.party, payload, signature, SIGNATURE_TYPE)
         row = SignatureRow(caller.party, signature, key.thumbprint, timestamp(now))

@@ -124,13 +124,12 @@ def _read_state(store: AgreementStore, agreement_id: str, broker: str) -> State 
         row,
         versions,
         {item.version: item.signers for item in completions},
-        _deciding(store, agreement_id, versions, completions, broker),
+        _deciding(store, versions, completions, broker),
     )
 
 
 def _deciding(
     store: AgreementStore,
-    agreement: str,
     versions: Sequence[VersionRow],
     completions: Sequence[CompletionRow],
     broker: str,
@@ -144,11 +143,20 @@ def _deciding(
         version = by_number.get(completion.version)
         if version is None:
             continue
-        held = {row.party: (row, key) for row, key in store.signed(agreement, completion.version)}
-        if all(party in held and _holds(*held[party], version, broker) for party in completion.signers):
-            return version
-        return None  # a signature that no longer holds puts no older version back into force
+        # a signature that no longer holds puts no older version back into force
+        return version if signed_at(store, version, completion.signers, broker) is not None else None
     return None
+
+
+def signed_at(store: AgreementStore, version: VersionRow, signers: Iterable[str], broker: str) -> str | None:
+    """Return when the last of its signers signed a version; None where the signature of one does not hold."""
+    held = {row.party: (row, key) for row, key in store.signed(version.agreement, version.version)}
+    times = []
+    for party in signers:
+        if party not in held or not _holds(*held[party], version, broker):
+            return None
+        times.append(held[party][0].signed_at)
+    return max(times, default=None)
 
 
 def required_signers(version: VersionRow, before: VersionRow | None) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
@@ -170,11 +170,18 @@ def rescind(agreement: str, request: Request, broker: Annotated[Broker, Depends(
 
 
 @router.get("/{agreement}/purge", summary="My party's purge receipt")
-def purge(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> Response:
-    """The signed receipt of the purge of what the caller's party supplied."""
+def purge(
+    agreement: str,
+    request: Request,
+    broker: Annotated[Broker, Depends(of)],
+    left_out_by: Annotated[
+        int | None, Query(ge=1, le=999_999, description="the version that left datasets of the party out")
+    ] = None,
+) -> Response:
+    """The signed receipt of the purge of what the caller's party supplied: the newest, or that of what was left out."""
     caller = broker.caller(request)
     with logged.read(broker, caller, "purge", agreement), broker.store.read() as tx:
-        body = broker.purges.receipt(tx, caller, agreement)
+        body = broker.purges.receipt(tx, caller, agreement, left_out_by)
     return Response(body, media_type="application/json")
 
 

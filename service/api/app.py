@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 
 import anyio
 from fastapi import FastAPI
@@ -75,7 +76,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await run_in_threadpool(broker.log.checkpoint_now, broker.clock())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_checkpoints, broker)
-        tasks.start_soon(_purges, broker)
+        tasks.start_soon(_regularly, "retention", broker.retention.run, broker.settings.purge_every)
+        tasks.start_soon(_regularly, "purge", broker.purges.run, broker.settings.purge_every)
         tasks.start_soon(_leftovers, broker)
         yield
         tasks.cancel_scope.cancel()
@@ -89,14 +91,14 @@ async def _checkpoints(broker: Broker) -> None:
         await run_in_threadpool(broker.log.checkpoint_now, broker.clock())
 
 
-async def _purges(broker: Broker) -> None:
-    """Purge what is due at the start, and from time to time."""
+async def _regularly(what: str, run: Callable[[], object], every: timedelta) -> None:
+    """Do what is due at the start, and from time to time."""
     while True:
         try:
-            await run_in_threadpool(broker.purges.run)
+            await run_in_threadpool(run)
         except ConcordatError as error:
-            _LOG.error("purge: %s", error.detail)
-        await anyio.sleep(broker.settings.purge_every.total_seconds())
+            _LOG.error("%s: %s", what, error.detail)
+        await anyio.sleep(every.total_seconds())
 
 
 async def _leftovers(broker: Broker) -> None:

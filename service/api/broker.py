@@ -30,6 +30,7 @@ from service.identity.ports import Transaction as IdentityTransaction
 from service.identity.sign_in import SignIn
 from service.intake.compaction import Compaction
 from service.intake.erasing import Erasures
+from service.intake.retention import Retention
 from service.intake.service import Intake
 from service.settings import Settings
 
@@ -74,6 +75,7 @@ class Broker:
     purges: Purges
     receipt: Sign
     intake: Intake
+    retention: Retention
     compaction: Compaction
     erasures: Erasures
     asking: Asking

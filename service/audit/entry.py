@@ -49,6 +49,8 @@ class Kind(StrEnum):
     PUSHED = "pushed"
     PUSH_REFUSED = "push-refused"
     WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    """An extract was removed, as the time for which it was to be kept is over."""
     ERASED = "erased"
     PURGED = "purged"
     SIGNED_IN = "signed-in"

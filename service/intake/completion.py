@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.table_schema import TableSchema
-from service.audit.entry import AgreementRef, Caller, Entry, Kind
+from service.audit.entry import AgreementRef, Caller, Decision, Entry, Kind
 from service.errors import ConcordatError, Conflict, EngineFailed
 from service.intake.check import sha256_of
 from service.intake.means import Means
@@ -26,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Completion:
-    """Leads out of STAGED and WITHDRAWING."""
+    """Leads out of STAGED, WITHDRAWING and EXPIRING."""
 
     def __init__(self, means: Means) -> None:
         """Keep the means."""
@@ -110,6 +111,44 @@ class Completion:
         means.fault("withdrawal-recorded")
         return made
 
+    def expiry(self, row: ExtractRow) -> bool:
+        """Take an extract that is expiring out of its table and record it.
+
+        Returns:
+            Whether this call did; False where another process has, or where a purge took the extract meanwhile.
+        """
+        means = self._means
+        try:
+            version = means.lake.withdraw(row.agreement.id, row.dataset, row.id)
+        except RuntimeError:
+            if self._state(row) is State.EXPIRING:
+                raise
+            return False  # the table is purged
+        means.fault("expiry-delta-committed")
+        with means.store.write() as transaction:
+            extracts = transaction.extracts
+            known = extracts.get(row.agreement.id, row.dataset, row.id)
+            if known is None or known.state is not State.EXPIRING or known.expiry is None:
+                return False
+            now = means.now()
+            index = transaction.log.append(self._expired(known, known.expiry, now))
+            made = receipt(known, index, means.sign, expired=now)
+            extracts.move(row.id, State.EXPIRING, State.EXPIRED, expiry=made)
+            extracts.move_data_version(row.agreement.id, row.dataset, version, now)
+        means.fault("expiry-recorded")
+        return True
+
+    def _state(self, row: ExtractRow) -> State | None:
+        with self._means.store.read() as transaction:
+            known = transaction.extracts.get(row.agreement.id, row.dataset, row.id)
+        return known.state if known is not None else None
+
+    def _expired(self, row: ExtractRow, by: dict[str, Any], now: datetime) -> Entry:
+        """Return the entry of an expiry: nobody's act, of the supplier's extract, by the clause that all signed."""
+        nobody = Caller(None, row.caller.party, None)
+        made = self._entry(row, Kind.EXPIRED, nobody, AgreementRef(**by["agreement"]), now)
+        return replace(made, decision=Decision("allowed", Kind.EXPIRED.value, (f"datasets/{row.dataset}/keep",)))
+
     def recover(self, schema_of: Callable[[ExtractRow], TableSchema]) -> None:
         """Complete what a crash interrupted; safe at any time, on any replica.
 
@@ -143,6 +182,13 @@ class Completion:
             raise Conflict("an earlier push to the dataset is not completed yet: try again", code="in_progress")
 
     def _settle(self, row: ExtractRow, schema_of: Callable[[ExtractRow], TableSchema]) -> None:
+        try:
+            self.finish(row, schema_of)
+        except Exception as error:  # noqa: BLE001 - one damaged table must not keep the others from being served
+            _LOG.error("extract %s could not be completed: %s", row.id, type(error).__name__)
+
+    def finish(self, row: ExtractRow, schema_of: Callable[[ExtractRow], TableSchema]) -> None:
+        """Complete the intent of one extract, STAGED or WITHDRAWING; log why where it cannot be."""
         means = self._means
         try:
             if row.state is State.WITHDRAWING:
@@ -152,18 +198,10 @@ class Completion:
                 self.push(row, schema_of(row))
         except ConcordatError as error:
             entry = refusal_of(
-                error,
-                row.caller,
-                row.agreement,
-                row.dataset,
-                row.covers,
-                nonce=means.new_nonce(),
-                now=means.now(),
+                error, row.caller, row.agreement, row.dataset, row.covers, nonce=means.new_nonce(), now=means.now()
             )
             with means.store.write() as transaction:
                 transaction.log.append(entry)
-        except Exception as error:  # noqa: BLE001 - one damaged table must not keep the others from being served
-            _LOG.error("extract %s could not be completed: %s", row.id, type(error).__name__)
 
     def _entry(self, row: ExtractRow, kind: Kind, caller: Caller, agreement: AgreementRef, now: datetime) -> Entry:
         return entry_of(row, kind, caller, agreement, nonce=self._means.new_nonce(), now=now)

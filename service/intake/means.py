@@ -33,6 +33,14 @@ WITHDRAWAL_STEPS = (
     "withdrawal-recorded",
 )
 """The steps of a withdrawal that a crash could follow, in order."""
+EXPIRY_STEPS = (
+    "expiry-intended",
+    "lake-before-withdrawal",
+    "lake-after-withdrawal",
+    "expiry-delta-committed",
+    "expiry-recorded",
+)
+"""The steps of an expiry that a crash could follow, in order."""
 REWRITING_STEPS = (*WITHDRAWAL_STEPS[:2], "lake-rewritten", *WITHDRAWAL_STEPS[2:])
 """The steps of a withdrawal from a compacted file, in order."""
 COMPACTION_STEPS = ("lake-compacted", "lake-compaction-committed", "compaction-committed", "compaction-recorded")

@@ -8,9 +8,10 @@ The states of an extract, and what moves it from one to the next:
                             v                   v
                          ABORTED           WITHDRAWING --delta--> WITHDRAWN
 
+A COMMITTED or REPLACING extract whose time is over becomes EXPIRING --delta--> EXPIRED (``service.intake.retention``).
 STAGED, REPLACING and WITHDRAWING are intents: whatever happens, ``service.intake.completion`` leads out of them.
-When the records of an agreement or of a supplier are purged, every standing extract becomes PURGING and then PURGED,
-and every STAGED one ABORTED (``service.agreements.purging``).
+When the records of an agreement or of a supplier are purged, every standing or EXPIRING extract becomes PURGING and
+then PURGED, and every STAGED one ABORTED (``service.agreements.purging``).
 Rows of a COMMITTED, REPLACING or WITHDRAWING extract count as pushed (``STANDING``).
 """
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,6 +42,8 @@ class State(StrEnum):
     WITHDRAWING = "withdrawing"
     WITHDRAWN = "withdrawn"
     ABORTED = "aborted"
+    EXPIRING = "expiring"
+    EXPIRED = "expired"
     PURGING = "purging"
     PURGED = "purged"
 
@@ -49,10 +52,12 @@ STANDING = frozenset({State.COMMITTED, State.REPLACING, State.WITHDRAWING})
 """Extracts whose rows questions see."""
 PENDING = frozenset({State.STAGED, State.WITHDRAWING})
 """Intents that ``recover`` completes or aborts; REPLACING follows its replacement."""
-RECORDED = STANDING | {State.REPLACED, State.WITHDRAWN}
+RECORDED = STANDING | {State.REPLACED, State.WITHDRAWN, State.EXPIRING, State.EXPIRED}
 """Extracts that were in the dataset at some time."""
 LIVE = STANDING | {State.STAGED}
 """Extracts whose rows are, or may any moment be, in the dataset."""
+PERISHABLE = LIVE | {State.EXPIRING}
+"""Extracts whose rows have to leave the dataset once their time is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ class ExtractRow:
         received: When the body was complete; aware.
         receipt: The signed receipt, from COMMITTED on.
         withdrawal: The signed receipt of the withdrawal, when WITHDRAWN.
+        expiry: The signed receipt of the expiry, when EXPIRED; by which version and ``keep`` it goes, when EXPIRING.
     """
 
     id: str
@@ -103,6 +109,7 @@ class ExtractRow:
     replaces: str | None = None
     receipt: dict[str, Any] | None = None
     withdrawal: dict[str, Any] | None = None
+    expiry: dict[str, Any] | None = None
 
 
 class KeyTaken(Exception):
@@ -136,6 +143,7 @@ class ExtractStore(Protocol):
         *,
         receipt: dict[str, Any] | None = None,
         withdrawal: dict[str, Any] | None = None,
+        expiry: dict[str, Any] | None = None,
     ) -> bool:
         """Move an extract from one state to another, setting the receipts given.
 
@@ -146,6 +154,16 @@ class ExtractStore(Protocol):
 
     def pending(self) -> list[ExtractRow]:
         """Return the extracts in a state of ``PENDING``, the oldest first."""
+        ...
+
+    def overdue(self, agreement: str, dataset: str, before: date) -> list[ExtractRow]:
+        """Return a dataset's extracts in a state of ``PERISHABLE`` that have to go, the oldest first.
+
+        Args:
+            agreement: The agreement.
+            dataset: The dataset.
+            before: The first day of receipt (UTC) that is still kept; those that are EXPIRING go whatever it is.
+        """
         ...
 
     def live_rows(self, agreement: str, dataset: str) -> int:

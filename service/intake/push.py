@@ -187,8 +187,8 @@ class Pushes:
 
         Raises:
             NotFound: the caller's party has no such extract.
-            Conflict: ``in_progress`` while it is pushed or replaced, ``not_withdrawable`` after it was replaced or
-                purged.
+            Conflict: ``in_progress`` while it is pushed or replaced, ``not_withdrawable`` after it was replaced,
+                purged, or expired.
         """
         with self._means.store.write() as transaction:
             row = _own(transaction, caller, agreement.id, dataset, extract)
@@ -197,10 +197,18 @@ class Pushes:
         if row.state in (State.STAGED, State.REPLACING, State.COMMITTED):
             raise _in_progress()
         if row.state not in (State.WITHDRAWING, State.WITHDRAWN):
-            words = "the extract was replaced, or purged: withdraw the one that replaced it"
+            words = "the extract was replaced, purged, or its time was over: withdraw the one that replaced it"
             raise Conflict(words, code="not_withdrawable")
         self._means.fault("withdrawal-intended")
         return self._completion.withdrawal(row, caller, agreement)
+
+    def expire(self, row: ExtractRow) -> bool:
+        """Take an extract that is EXPIRING out of its dataset; see ``Completion.expiry``."""
+        return self._completion.expiry(row)
+
+    def finish(self, row: ExtractRow, schema_of: Callable[[ExtractRow], TableSchema]) -> None:
+        """Complete the intent of one extract, STAGED or WITHDRAWING; see ``Completion.finish``."""
+        self._completion.finish(row, schema_of)
 
     def recover(self, schema_of: Callable[[ExtractRow], TableSchema]) -> None:
         """Complete what a crash interrupted; see ``Completion.recover``."""

@@ -12,14 +12,17 @@ from service.intake.means import Sign
 from service.intake.ports import ExtractRow
 
 
-def receipt(row: ExtractRow, index: int, sign: Sign, *, withdrawn: datetime | None = None) -> dict[str, Any]:
-    """Return the signed receipt of an extract, or of its withdrawal.
+def receipt(
+    row: ExtractRow, index: int, sign: Sign, *, withdrawn: datetime | None = None, expired: datetime | None = None
+) -> dict[str, Any]:
+    """Return the signed receipt of an extract, of its withdrawal, or of its expiry.
 
     Args:
         row: The extract.
         index: Index of the log entry.
         sign: The broker's signature.
         withdrawn: When it was withdrawn.
+        expired: When it was removed, its time being over; then ``row.expiry`` says by what.
     """
     told: dict[str, Any] = {
         "extract": row.id,
@@ -40,6 +43,8 @@ def receipt(row: ExtractRow, index: int, sign: Sign, *, withdrawn: datetime | No
         told["replaces"] = row.replaces
     if withdrawn is not None:
         told["withdrawn"] = format_time(withdrawn)
+    if expired is not None:
+        told |= {"expired": format_time(expired), "retention": row.expiry}
     return {**told, "signature": sign(told)}
 
 

@@ -12,18 +12,19 @@ from typing import Any, Protocol
 
 from anyio import to_thread
 
-from schemas.calendar import parse_date
+from schemas.calendar import Duration, parse_date
 from schemas.errors import DocumentError
 from schemas.table_schema import TableSchema
+from service.agreements.keeping import expiry, kept
 from service.agreements.ports import AgreementStore
-from service.agreements.standing import Current, document, library, seen_by, visible
-from service.audit.entry import AgreementRef, Decision, Entry, Kind
+from service.agreements.standing import Current, document, library, seen_by, state, visible
+from service.audit.entry import AgreementRef, Decision, Entry, Kind, format_time
 from service.audit.entry import Caller as EntryCaller
 from service.audit.ports import LogStore
 from service.errors import ConcordatError, Conflict, Forbidden, Malformed, NotFound
 from service.identity.caller import Caller, Role
 from service.intake.expressions import Covers
-from service.intake.ports import ExtractRow, ExtractStore
+from service.intake.ports import LIVE, ExtractRow, ExtractStore, State
 from service.intake.push import Order, Pushes
 from service.policy.withdrawal import SUPPLIER_WITHDRAWN
 from service.settings import PushDigest
@@ -139,7 +140,8 @@ class Intake:
         self._supplied_ever(caller, agreement, dataset)
         with self.store.read() as tx:
             rows = tx.extracts.listed(agreement, dataset, caller.party, limit, before)
-        return [_shape(row) for row in rows]
+            keep = self._keep(tx, agreement, dataset)
+        return [_shape(row, keep) for row in rows]
 
     def one(self, caller: Caller, agreement: str, dataset: str, extract: str) -> dict[str, Any]:
         """Return one extract of the caller's party.
@@ -150,9 +152,10 @@ class Intake:
         self._supplied_ever(caller, agreement, dataset)
         with self.store.read() as tx:
             row = tx.extracts.get(agreement, dataset, extract)
+            keep = self._keep(tx, agreement, dataset)
         if row is None or row.caller.party != caller.party:
             raise NotFound("your party has no such extract")
-        return _shape(row)
+        return _shape(row, keep)
 
     def recover(self) -> None:
         """Complete what a crash interrupted, and remove the rows that it kept on the disk."""
@@ -175,6 +178,12 @@ class Intake:
             versions = tx.agreements.versions(row.agreement.id)
             version = next(item for item in versions if str(item.version) == row.agreement.version)
             return library(tx.agreements, document(version.document)).schema(row.schema)
+
+    def _keep(self, tx: Transaction, agreement: str, dataset: str) -> Duration | None:
+        """Return how long a dataset's records are kept now, None where no version that decides says so."""
+        held = state(tx.agreements, agreement, self.broker)
+        entry = kept(held).get(dataset) if held is not None else None
+        return entry.keep if entry is not None else None
 
     def _order(self, caller: Caller, delivery: Delivery) -> Order:
         try:
@@ -287,7 +296,7 @@ def _entry_caller(caller: Caller) -> EntryCaller:
     return EntryCaller(caller.client, caller.party, caller.role)
 
 
-def _shape(row: ExtractRow) -> dict[str, Any]:
+def _shape(row: ExtractRow, keep: Duration | None) -> dict[str, Any]:
     made: dict[str, Any] = {
         "extract": row.id,
         "dataset": row.dataset,
@@ -297,7 +306,11 @@ def _shape(row: ExtractRow) -> dict[str, Any]:
         "covers": {"from": row.covers.first.isoformat(), "to": row.covers.last.isoformat()},
         "replaces": row.replaces,
     }
+    if row.state in LIVE and keep is not None:
+        made["kept_until"] = format_time(expiry(row.received, keep))
     for name in ("receipt", "withdrawal"):
         if getattr(row, name) is not None:
             made[name] = getattr(row, name)
+    if row.state is State.EXPIRED:
+        made["expiry"] = row.expiry
     return made

@@ -25,6 +25,7 @@ _SUSPENSION = tables.table(tables.Suspension)
 _ARTEFACT = tables.table(tables.ArtefactBody)
 _KEY = tables.table(tables.PartyKey)
 _PARTY = tables.table(tables.Party)
+_LEFT_OUT = tables.table(tables.LeftOutPurge)
 _PURGE = tables.table(tables.Purge)
 _RECEIPT = tables.table(tables.SignatureReceipt)
 _SIGNATURE = tables.table(tables.AgreementSignature)
@@ -253,6 +254,11 @@ class AgreementStore:
         """Keep the receipt of a party's signature."""
         values = {"agreement": agreement, "version": version, "party": party, "body": body}
         self._connection.execute(insert(_RECEIPT), values)
+
+    def purged_datasets(self, agreement: str) -> frozenset[str]:
+        """Return the datasets that a version left out, and whose purge was begun."""
+        query = select(_LEFT_OUT.c.datasets).where(_LEFT_OUT.c.agreement == agreement)
+        return frozenset(name for (held,) in self._connection.execute(query) for name in json.loads(held))
 
     def receipts(self, agreement: str, version: int) -> dict[str, str]:
         """Return the receipts of a version's signatures by party."""

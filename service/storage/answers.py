@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, tex
 
 from service.aggregates.ports import Binding, IntentRow, ReleaseRow, VersionName
 from service.storage import tables
+from service.storage.extracts import OVERDUE, overdue_values
 from service.storage.prepared import Prepared
 
 _BINDING = tables.table(tables.Idempotency)
@@ -38,6 +39,7 @@ _RUNNING = (
     .order_by(_INTENT.c.charged_index)
     .limit(1)
 )
+_OVERDUE = select(_EXTRACT.c.id).where(*OVERDUE).limit(1)
 _SCOPE = ("party", "client", "route", "agreement", "key")
 _BOUND = Prepared(
     select(_BINDING.c.digest, _BINDING.c.subject).where(*(_BINDING.c[name] == bindparam(name) for name in _SCOPE))
@@ -66,6 +68,11 @@ class AnswerStore:
         """Return a dataset's data version."""
         row = _NEWEST.first(self._connection, {"agreement": agreement, "dataset": dataset})
         return VersionName(*row) if row else VersionName(f"none:{dataset}", -1)
+
+    def overdue(self, agreement: str, dataset: str, before: date) -> bool:
+        """Tell whether rows of a dataset that were received before a day have yet to leave it."""
+        values = overdue_values(agreement, dataset, before)
+        return self._connection.execute(_OVERDUE, values).first() is not None
 
     def covered(self, agreement: str, dataset: str) -> list[tuple[str, str]]:
         """Return the periods declared as covered, merged."""

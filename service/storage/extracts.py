@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import json
 import secrets
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from schemas.canonical import canonical
 from service.audit.entry import AgreementRef, Caller, format_time
 from service.intake.check import Staged
 from service.intake.expressions import Covers
-from service.intake.ports import LIVE, PENDING, RECORDED, ExtractRow, KeyTaken, PushKey, State
+from service.intake.ports import LIVE, PENDING, PERISHABLE, RECORDED, ExtractRow, KeyTaken, PushKey, State
 from service.storage.tables import DataVersion, Extract, table
 
 _EXTRACT = table(Extract)
 _VERSION = table(DataVersion)
+OVERDUE = (
+    _EXTRACT.c.agreement == bindparam("agreement"),
+    _EXTRACT.c.dataset == bindparam("dataset"),
+    _EXTRACT.c.state.in_(sorted(state.value for state in PERISHABLE)),
+    or_(_EXTRACT.c.received_at < bindparam("before"), _EXTRACT.c.state == State.EXPIRING.value),
+)
+"""What holds of a dataset's extracts that were received before a day, and of those that go already.
+
+Times of receipt are RFC 3339 text in UTC, so that they compare with a day as text."""
+_OVERDUE = select(_EXTRACT).where(*OVERDUE).order_by(_EXTRACT.c.sequence)
 
 
 class ExtractStore:
@@ -66,13 +76,13 @@ class ExtractStore:
         *,
         receipt: dict[str, Any] | None = None,
         withdrawal: dict[str, Any] | None = None,
+        expiry: dict[str, Any] | None = None,
     ) -> bool:
         """Move an extract from one state to another; False where it is not in ``before``."""
         values: dict[str, Any] = {"state": after.value}
-        if receipt is not None:
-            values["receipt"] = canonical(receipt).decode()
-        if withdrawal is not None:
-            values["withdrawal"] = canonical(withdrawal).decode()
+        for name, told in (("receipt", receipt), ("withdrawal", withdrawal), ("expiry", expiry)):
+            if told is not None:
+                values[name] = canonical(told).decode()
         moved = self._connection.execute(
             update(_EXTRACT).where(_EXTRACT.c.id == extract, _EXTRACT.c.state == before.value).values(**values)
         )
@@ -82,6 +92,11 @@ class ExtractStore:
         """Return the extracts whose intent is neither done nor aborted, the oldest first."""
         query = select(_EXTRACT).where(_EXTRACT.c.state.in_(sorted(PENDING))).order_by(_EXTRACT.c.sequence)
         return [_row(item) for item in self._connection.execute(query).mappings()]
+
+    def overdue(self, agreement: str, dataset: str, before: date) -> list[ExtractRow]:
+        """Return a dataset's extracts that have to go, the oldest first."""
+        values = overdue_values(agreement, dataset, before)
+        return [_row(item) for item in self._connection.execute(_OVERDUE, values).mappings()]
 
     def live_rows(self, agreement: str, dataset: str) -> int:
         """Return the sum of rows that are, or may any moment be, in the dataset."""
@@ -158,6 +173,11 @@ class ExtractStore:
         return _row(found) if found else None
 
 
+def overdue_values(agreement: str, dataset: str, before: date) -> dict[str, str]:
+    """Return the values that ``OVERDUE`` binds."""
+    return {"agreement": agreement, "dataset": dataset, "before": before.isoformat()}
+
+
 def _values(row: ExtractRow) -> dict[str, Any]:
     return {
         "id": row.id,
@@ -180,11 +200,12 @@ def _values(row: ExtractRow) -> dict[str, Any]:
         "bytes": row.staged.bytes,
         "key": row.key.key,
         "fingerprint": row.key.fingerprint,
-        "received_at": row.received.isoformat(),
+        "received_at": row.received.astimezone(UTC).isoformat(),
         "state": row.state.value,
         "replaces": row.replaces,
         "receipt": canonical(row.receipt).decode() if row.receipt is not None else None,
         "withdrawal": canonical(row.withdrawal).decode() if row.withdrawal is not None else None,
+        "expiry": canonical(row.expiry).decode() if row.expiry is not None else None,
     }
 
 
@@ -205,4 +226,5 @@ def _row(item: Any) -> ExtractRow:
         replaces=item["replaces"],
         receipt=json.loads(item["receipt"]) if item["receipt"] else None,
         withdrawal=json.loads(item["withdrawal"]) if item["withdrawal"] else None,
+        expiry=json.loads(item["expiry"]) if item["expiry"] else None,
     )

@@ -165,6 +165,23 @@ class Purge(SQLModel, table=True):
     done_at: str | None = None
 
 
+class LeftOutPurge(SQLModel, table=True):
+    """A purge of the datasets of one supplier that version ``since`` left out; ``datasets`` is JSON.
+
+    ``digest`` is that version's; ``receipt``, the supplier's, is canonical JSON.
+    """
+
+    __tablename__ = "left_out_purge"
+    agreement: str = Field(primary_key=True)
+    party: str = Field(primary_key=True)
+    since: int = Field(primary_key=True)
+    datasets: str
+    digest: str
+    begun_at: str
+    done_at: str | None = None
+    receipt: str | None = None
+
+
 class PurgeReceipt(SQLModel, table=True):
     """A supplier's signed receipt of the purge of its records, as canonical JSON."""
 
@@ -222,9 +239,11 @@ class Extract(SQLModel, table=True):
     replaces: str | None = None
     receipt: str | None = None
     withdrawal: str | None = None
+    expiry: str | None = None
     sequence: int = Field(sa_type=BigInteger, unique=True)
     __table_args__ = (
         Index("extract_dataset", "agreement", "dataset", "state"),
+        Index("extract_received", "agreement", "dataset", "state", "received_at"),
         Index(
             "extract_key",
             "agreement",

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from connectors.answers import check_purge_receipt, check_signature_receipt
+from connectors.answers import check_expiry, check_purge_receipt, check_receipt, check_signature_receipt
+from connectors.client import Client
 from connectors.errors import UnverifiedError
+from connectors.sign_in import Token
 from connectors.trust import BrokerKeys
 from schemas import strict_yaml
 from schemas.agreement import SIGNATURE_TYPE, signature_payload
@@ -20,7 +22,7 @@ from schemas.jws import public_key, sign, thumbprint
 from service.api.broker import Broker
 from service.storage.keyfiles import signing_key
 from tests.support.lifecycle import GRACE, SUPPLIERS, small_extract
-from tests.support.server import Served, count_request, serve_here
+from tests.support.server import WORKED_EXAMPLE, Served, count_request, serve_here
 
 ASKED = count_request(by=[{"field": "lad"}], where=[])
 
@@ -29,6 +31,11 @@ def keys_of(served: Served) -> BrokerKeys:
     assert served.broker is not None
     jwk = served.broker.keys["keys"][0]
     return BrokerKeys(served.broker.keys["log"]["verifier_key"], {thumbprint(jwk): public_key(jwk)})
+
+
+def a_client(served: Served, party: str, role: str) -> Client:
+    token = Token(served.clients["parties"][party]["tokens"][role])
+    return Client(served.clients["base_url"], token, served.state / "client", issuer=served.clients["issuer"])
 
 
 def signing_key_of(served: Served, party: str) -> Any:
@@ -149,3 +156,92 @@ def test_a_serving_broker_purges_by_itself_once_the_grace_is_over(ahead, tmp_pat
     purged = served.entries(party="as-opcc", kind="purged")
     assert [item["entry"]["result"] for item in purged] == [{"reason": "terminated"}]
     assert served.ask(ASKED, "after").json()["code"] == "agreement_purged"
+
+
+def test_a_serving_broker_removes_by_itself_what_is_kept_no_longer(tmp_path):
+    value = strict_yaml.loads(WORKED_EXAMPLE.read_bytes())
+    value["datasets"]["police-violence"]["keep"] = "P1D"
+    agreement = tmp_path / "kept-a-day.yaml"
+    agreement.write_text(strict_yaml.dumps(value))
+    shift = [timedelta(0)]
+
+    def tune(broker: Broker) -> Broker:
+        settings = replace(broker.settings, purge_every=timedelta(seconds=0.1))
+        retention = replace(broker.retention, clock=lambda: datetime.now(UTC) + shift[0])
+        return replace(broker, retention=retention, settings=settings)
+
+    with serve_here(tmp_path, agreement, tune=tune) as served:
+        pushed = served.push("as-police", "police-violence", small_extract(tmp_path, "police-violence")).json()
+        url = f"{served.agreement}/datasets/police-violence/extracts/{pushed['extract']}"
+        lake = served.state / "broker" / "lake"
+        with served.http("as-police", "supplier") as http:
+            shown = http.get(url).json()
+            kept_until = datetime.fromisoformat(shown["kept_until"])
+            assert timedelta(days=1) < kept_until - datetime.fromisoformat(pushed["received"]) <= timedelta(days=2)
+            assert served.ask(ASKED, "before").status_code == 200
+            assert len(list(lake.rglob("*.parquet"))) == 1
+            shift[0] = timedelta(days=2)
+            deadline = time.monotonic() + 20
+            while list(lake.rglob("*.parquet")) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert not list(lake.rglob("*.parquet"))
+            shown = http.get(url).json()
+            assert shown["state"] == "expired"
+            assert http.delete(url).json()["code"] == "not_withdrawable"
+        with a_client(served, "as-police", "supplier") as client:
+            agreement_id = served.clients["agreement"]["id"]
+            assert client.expiry_receipt(agreement_id, "police-violence", pushed["extract"]) == shown["expiry"]
+        keys = keys_of(served)
+        check_expiry(shown["expiry"], "police-violence", pushed["extract"], keys)
+        for other in (shown["expiry"] | {"rows": 1}, pushed):
+            with pytest.raises(UnverifiedError):
+                check_expiry(other, "police-violence", pushed["extract"], keys)
+        sent = {"agreement": served.clients["agreement"]["id"], "digest": pushed["digest"]}
+        check_receipt(pushed, sent, keys)
+        with pytest.raises(UnverifiedError, match="expiry"):
+            check_receipt(shown["expiry"], sent, keys)
+        with served.http("bri-ed", "supplier") as http:
+            assert http.get(url).status_code in (403, 404)
+        expired = served.entries(party="as-police", kind="expired")
+        assert [item["entry"]["result"]["extract"] for item in expired] == [pushed["extract"]]
+        assert served.entries(party="bristol", kind="expired") == [], "a supplier's extracts are its own"
+        again = served.ask(ASKED, "after")
+        assert again.status_code == 200
+        assert again.json()["data_versions"] != served.ask(ASKED, "before").json()["data_versions"]
+
+
+def test_a_left_out_supplier_fetches_the_receipt_of_each_version_that_left_something_out(ahead, tmp_path):
+    served, clock = ahead
+    served.push("bri-ed", "ed-assaults", small_extract(tmp_path, "ed-assaults", 50))
+    value = strict_yaml.loads((served.state / "agreement.yaml").read_bytes()) | {"version": "2"}
+    everyone = [party["id"] for party in value["parties"]]
+    value["parties"] = [party for party in value["parties"] if party["id"] != "bri-ed"]
+    del value["datasets"]["ed-assaults"]
+    value["grants"] = [grant for grant in value["grants"] if grant["dataset"] != "ed-assaults"]
+    for grant in value["grants"]:
+        grant["link"] = [name for name in grant.get("link", ()) if name != "ed-assaults"]
+    with served.http("as-police", "steward") as http:
+        headers = {"Content-Type": "application/yaml"}
+        assert http.post("/v1/agreements", content=strict_yaml.dumps(value), headers=headers).status_code == 201
+    for party in everyone:
+        payload = signature_payload(value, served.clients["issuer"])
+        jws = sign(payload, signing_key_of(served, party), typ=SIGNATURE_TYPE)
+        with served.http(party, "ig-lead") as http:
+            answer = http.post(f"{served.agreement}/versions/2/signatures", json={"signature": jws})
+            assert answer.status_code == 201
+    refused = served.ask(ASKED | {"dataset": "ed-assaults"}, "ed")
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_granted")
+    url = f"{served.agreement}/datasets/ed-assaults/extracts"
+    with served.http("bri-ed", "supplier") as http:
+        assert [item["state"] for item in http.get(url).json()["extracts"]] == ["committed"]
+        clock.shift = GRACE
+        deadline = time.monotonic() + 20
+        while http.get(f"{served.agreement}/purge").status_code == 404 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert [item["state"] for item in http.get(url).json()["extracts"]] == ["purged"]
+        assert http.get(f"{served.agreement}/purge", params={"left_out_by": 3}).status_code == 404
+    with a_client(served, "bri-ed", "supplier") as client:
+        newest = client.purge_receipt(value["id"])
+        assert client.purge_receipt(value["id"], "2") == newest
+    assert (newest["reason"], newest["agreement"]["version"]) == ("left-out", "2")
+    assert [item["rows"] for item in newest["datasets"]] == [50]

@@ -166,6 +166,15 @@ def test_three_agencies_start_from_nothing(shell):
     (folder / "question.json").write_text(json.dumps(QUESTION))
     assert "E06000023" in shell.client("as-opcc", "ask", "question.json")
 
+    assert "kept until" in shell.client("as-police", "extracts", "police-violence")
+    assert shell.run("expire") == "nothing to expire\n"
+    with closing(sqlite3.connect(folder / "broker" / "concordat.db")) as database:
+        old = "UPDATE extract SET received_at = '2020-02-29T12:00:00+00:00' WHERE dataset = 'ed-assaults' RETURNING id"
+        ((extract,),) = database.execute(old).fetchall()
+        database.commit()
+    assert shell.run("expire") == f"cardiff-model ed-assaults: expired {extract}\n"
+    assert "expired" in shell.client("bri-ed", "extracts", "ed-assaults")
+
     vkey = httpx.get(f"{issuer}/v1/keys").json()["log"]["verifier_key"]
     checkpoint = httpx.get(f"{issuer}/v1/audit/checkpoint").text
     (folder / "checkpoint.txt").write_text(checkpoint)

@@ -19,6 +19,7 @@ import sqlalchemy
 from schemas.confirmations import TERMINATION_TYPE, WITHDRAWAL_TYPE, termination_payload, withdrawal_payload
 from schemas.jws import sign
 from schemas.request import parse
+from service.aggregates.asking import Pending
 from service.agreements import standing as standings
 from service.agreements.standing import State, visible
 from service.api.broker import Broker
@@ -30,7 +31,7 @@ from tests.support.server import Process, count_request, start_process
 
 needs_postgres = pytest.mark.skipif(binaries() is None, reason="PostgreSQL's server is not installed")
 both = pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=needs_postgres)])
-Fresh = Callable[[str], Bench]
+Fresh = Callable[..., Bench]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def fresh(request, tmp_path) -> Iterator[Fresh]:
     """Make a bench on a fresh database of a kind."""
     made: list[Bench] = []
 
-    def make(kind: str) -> Bench:
+    def make(kind: str, edit: Callable[[dict[str, Any]], None] = lambda _: None) -> Bench:
         url = ""
         if kind == "postgres":
             base = request.getfixturevalue("server")
@@ -54,7 +55,7 @@ def fresh(request, tmp_path) -> Iterator[Fresh]:
                 connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
             engine.dispose()
             url = base.rsplit("/", 1)[0] + f"/{name}"
-        made.append(make_bench(tmp_path, database_url=url))
+        made.append(make_bench(tmp_path, database_url=url, edit=edit))
         return made[-1]
 
     yield make
@@ -252,6 +253,73 @@ def _do(bench: Bench, broker: Broker, model: Model, act: str, party: str) -> Non
         else:
             bench.terminate(party, broker)
             model.ended = bench.now
+
+
+@both
+def test_an_extract_that_several_brokers_and_questions_expire_at_once_expires_once(fresh, tmp_path, kind):
+    bench = fresh(kind, kept_a_day)
+    for number in range(3):
+        body = small_extract(tmp_path, "police-violence", 40, seed=number)
+        bench.push("as-police", "police-violence", body, f"push-{number}")
+    bench.broker.compaction.run()
+    bench.now += timedelta(days=1)
+    bench.push("as-police", "police-violence", small_extract(tmp_path, "police-violence", 40, seed=9), "last")
+    bench.now += timedelta(days=1)
+    brokers = [bench.broker, bench.replica()]
+
+    def ask(number: int) -> str:
+        request = QUESTIONS[number] | {"spend": {"share": "0.001"}}
+        made = bench.prepare(request, f"ask-{number}", broker=brokers[number % 2])
+        assert isinstance(made, Pending)
+        return made.intent.pinned
+
+    with ThreadPoolExecutor(8) as pool:
+        removed = [pool.submit(brokers[number % 2].retention.run) for number in range(4)]
+        pinned = [pool.submit(ask, number) for number in range(6)]
+        expired = [item.extract for future in removed for item in future.result()]
+        names = {future.result() for future in pinned}
+    assert len(expired) == len(set(expired)) <= 3
+    assert bench.kinds().count("expired") == 3
+    with bench.broker.store.read() as tx:
+        version = tx.answers.data_version(AGREEMENT, "police-violence")
+    assert len(names) == 1, "no question was charged before all three had gone"
+    assert version.name in names.pop()
+
+
+def kept_a_day(value: dict[str, Any]) -> None:
+    value["datasets"]["police-violence"]["keep"] = "P1D"
+
+
+@both
+def test_what_a_version_left_out_is_purged_once_by_several_brokers(fresh, tmp_path, kind):
+    bench = fresh(kind)
+    everyone = [party["id"] for party in bench.document()["parties"]]
+    for party, dataset in (("as-police", "police-violence"), ("bri-ed", "ed-assaults")):
+        bench.push(party, dataset, small_extract(tmp_path, dataset, 40), dataset)
+    value = bench.document() | {"version": "2"}
+    value["parties"] = [party for party in value["parties"] if party["id"] != "bri-ed"]
+    del value["datasets"]["ed-assaults"]
+    value["grants"] = [grant for grant in value["grants"] if grant["dataset"] != "ed-assaults"]
+    for grant in value["grants"]:
+        grant["link"] = [name for name in grant.get("link", ()) if name != "ed-assaults"]
+    bench.register(value, *everyone)
+    brokers = [bench.broker, bench.replica()]
+    bench.now += GRACE - timedelta(milliseconds=1)
+    assert brokers[1].purges.run() == []
+    bench.now += timedelta(milliseconds=1)
+    with ThreadPoolExecutor(6) as pool:
+        done = [plan for made in pool.map(lambda n: brokers[n % 2].purges.run(), range(6)) for plan in made]
+    assert [(plan.party, plan.datasets) for plan in done] == [("bri-ed", ("ed-assaults",))]
+    assert bench.kinds().count("purged") == 1
+    receipts = {bench.broker.purges.receipt(tx, bench.caller("bri-ed"), AGREEMENT) for tx in each_tx(brokers)}
+    assert len(receipts) == 1
+    assert all(name.split("/")[1] == "police-violence" for name in bench.files())
+
+
+def each_tx(brokers: list[Broker]) -> Iterator[Any]:
+    for broker in brokers:
+        with broker.store.read() as tx:
+            yield tx
 
 
 @pytest.fixture

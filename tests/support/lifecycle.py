@@ -131,10 +131,19 @@ class Bench:
 
     # --- data and questions
 
-    def push(self, party: str, dataset: str, body: bytes, key: str = "push", broker: Broker | None = None) -> Any:
+    def push(
+        self,
+        party: str,
+        dataset: str,
+        body: bytes,
+        key: str = "push",
+        broker: Broker | None = None,
+        replaces: str | None = None,
+    ) -> Any:
         delivery = Delivery(
-            agreement=AGREEMENT, dataset=dataset, first=DAYS["from"], last=DAYS["to"], key=key, content_type="text/csv"
-        )
+            agreement=AGREEMENT, dataset=dataset, first=DAYS["from"], last=DAYS["to"], key=key,
+            content_type="text/csv", replaces=replaces,
+        )  # fmt: skip
         return anyio.run(
             partial((broker or self.broker).intake.push, self.caller(party, Role.SUPPLIER), delivery, _once(body))
         )

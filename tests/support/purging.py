@@ -1,10 +1,11 @@
-"""Purges what is due under a state folder and kills itself with SIGKILL at a step: STATE ISSUER NOW STEP."""
+"""Purges or expires what is due under a state folder and kills itself at a step: STATE ISSUER NOW STEP WHAT."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from service.settings import Settings
 
 
 def main() -> None:
-    state, issuer, now, crash_at = sys.argv[1:]
+    state, issuer, now, crash_at, what = sys.argv[1:]
 
     def fault(step: str) -> None:
         if step == crash_at:
@@ -25,7 +26,8 @@ def main() -> None:
         fault=fault,
         recover=False,
     )
-    broker.purges.run()
+    run: dict[str, Callable[[], object]] = {"purges": broker.purges.run, "retention": broker.retention.run}
+    run[what]()
     broker.close()
 
 

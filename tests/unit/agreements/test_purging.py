@@ -370,7 +370,7 @@ def test_an_extract_that_was_staged_and_never_committed_does_not_come_back(bench
 def test_a_purge_killed_at_any_step_is_completed_once_by_the_next(bench, step, act):
     getattr(bench, act)("as-police")
     bench.now += GRACE
-    arguments = [str(bench.broker.settings.state), ISSUER, bench.now.isoformat(), step]
+    arguments = [str(bench.broker.settings.state), ISSUER, bench.now.isoformat(), step, "purges"]
     killed = subprocess.run([sys.executable, "-m", "tests.support.purging", *arguments], cwd=Path(__file__).parents[3])
     assert killed.returncode == -signal.SIGKILL
     recorded = step == "purge-recorded"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +147,31 @@ class ExtractStoreContract:
             assert transaction.extracts.live_rows(A, "nothing") == 0
         assert found == sum(10 * (states.index(state) + 1) for state in live)
 
+    def test_what_was_received_before_a_day_is_overdue_while_its_rows_may_be_in_the_dataset(self, store: Store) -> None:
+        states, day = list(State), RECEIVED.date()
+        first, last = (datetime.combine(day, edge, UTC) for edge in (time.min, time.max))
+        for number, state in enumerate(states):
+            self.add(store, row(number, received=last))
+            self.move(store, f"x-{number}", State.STAGED, state)
+        self.add(store, row(98, received=first), row(99, received=last, dataset="others"))
+        east = timezone(timedelta(hours=14))
+        self.add(store, row(97, received=datetime.combine(day + timedelta(days=1), time(13, 59), east)))
+        with store.read() as transaction:
+            found = transaction.extracts.overdue(A, D, day + timedelta(days=1))
+            early = transaction.extracts.overdue(A, D, day)
+        perishable = ["staged", "committed", "replacing", "withdrawing", "expiring"]
+        assert [one.state.value for one in found] == [*perishable, "staged", "staged"]
+        assert [one.state for one in early] == [State.EXPIRING]
+
+    def test_what_an_extract_goes_by_is_replaced_by_the_receipt_of_its_expiry(self, store: Store) -> None:
+        self.add(store, row(1))
+        self.move(store, "x-1", State.STAGED, State.COMMITTED, receipt={"r": 1})
+        assert self.move(store, "x-1", State.COMMITTED, State.EXPIRING, expiry={"keep": "P1Y"})
+        assert self.move(store, "x-1", State.EXPIRING, State.EXPIRED, expiry={"e": 1})
+        with store.read() as transaction:
+            found = transaction.extracts.get(A, D, "x-1")
+        assert found == row(1, state=State.EXPIRED, receipt={"r": 1}, expiry={"e": 1})
+
     def test_a_supplier_lists_its_extracts_the_newest_first_page_by_page(self, store: Store) -> None:
         self.add(store, *(row(number) for number in range(1, 6)))
         self.add(store, row(6, caller=Caller("fire-client", "fire", "supplier"), key=PushKey("fire", "f", "k", "x")))
@@ -175,7 +200,7 @@ class ExtractStoreContract:
         self.move(store, "x-92", State.STAGED, State.WITHDRAWING)
         with store.read() as transaction:
             found = [one.id for one in transaction.extracts.newest_of_each_dataset()]
-        assert found == ["x-92", "x-90", f"x-{states.index(State.WITHDRAWN)}", "x-91"]
+        assert found == ["x-92", "x-90", f"x-{states.index(State.EXPIRED)}", "x-91"]
 
     def test_the_newest_data_version_follows_the_compaction_of_what_it_names(self, store: Store) -> None:
         def follow(base: int, dataset: str = D) -> bool:

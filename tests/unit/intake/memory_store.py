@@ -7,12 +7,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from service.audit.entry import Entry
 from service.audit.ports import SearchTerms, StoredEntry
-from service.intake.ports import LIVE, PENDING, RECORDED, ExtractRow, KeyTaken, State
+from service.intake.ports import LIVE, PENDING, PERISHABLE, RECORDED, ExtractRow, KeyTaken, State
 
 
 @dataclass
@@ -46,17 +46,31 @@ class MemoryExtracts:
         *,
         receipt: dict[str, Any] | None = None,
         withdrawal: dict[str, Any] | None = None,
+        expiry: dict[str, Any] | None = None,
     ) -> bool:
         row = self.rows[extract]
         if row.state is not before:
             return False
         self.rows[extract] = replace(
-            row, state=after, receipt=receipt or row.receipt, withdrawal=withdrawal or row.withdrawal
+            row,
+            state=after,
+            receipt=receipt or row.receipt,
+            withdrawal=withdrawal or row.withdrawal,
+            expiry=expiry or row.expiry,
         )
         return True
 
     def pending(self) -> list[ExtractRow]:
         return [row for row in self.rows.values() if row.state in PENDING]
+
+    def overdue(self, agreement: str, dataset: str, before: date) -> list[ExtractRow]:
+        return [
+            row
+            for row in self.rows.values()
+            if (row.agreement.id, row.dataset) == (agreement, dataset)
+            and row.state in PERISHABLE
+            and (row.received.astimezone(UTC).date() < before or row.state is State.EXPIRING)
+        ]
 
     def live_rows(self, agreement: str, dataset: str) -> int:
         found = (row for row in self.rows.values() if (row.agreement.id, row.dataset) == (agreement, dataset))

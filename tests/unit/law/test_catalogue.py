@@ -201,7 +201,8 @@ BREAKS: dict[str, Edit] = {
     "impact_assessment_review_past": put("legal/dpia/review", "2026-11-23"),
     "impact_assessment_late": put("legal/dpia/done", "2026-04-02"),
     "kept_beyond_the_agreement": put(f"{ED}/keep", "P3Y"),
-    "keep_not_executed": put(f"{ED}/keep", "P1Y"),
+    "removed_before_the_end": put(f"{ED}/keep", "P1Y"),
+    "kept_less_than_its_cadence": put(f"{ED}/every", "P2Y1D"),
     "grace_long": put("obligations/grace", "P13M"),
     # grants
     "grant_wider_than_dataset": both(
