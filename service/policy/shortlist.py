@@ -9,6 +9,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 
 from schemas.clauses.grants import Grant
+from schemas.clauses.measures import granted
 from schemas.request import AggregateRequest, Condition
 from schemas.table_schema import AS_IS
 from service.policy.asked import Asked
@@ -40,10 +41,8 @@ def _filter_need(item: Condition) -> Need:
 
 def offers(grant: Grant) -> frozenset[Need]:
     """Return all the needs that a grant meets."""
-    measure = grant.measure
     made: set[Need] = {("link", name) for name in grant.link}
-    made |= {("measure", kind, "") for kind in ("count", "persons") if getattr(measure, kind)}
-    made |= {("measure", kind, name) for kind in ("sum", "mean") for name in getattr(measure, kind)}
+    made |= {("measure", kind, name or "") for kind, name in granted(grant.measure)}
     for name, levels in grant.group_by.items():
         made |= {("by", name), ("range", name), *(("by", name, level) for level in levels)}
     for name, levels in grant.filter_by.items():

@@ -96,7 +96,7 @@ def facts(name: str, spend: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(("name", "spend"), itertools.product(PLANS, SPENDS))
+@pytest.mark.parametrize(("name", "spend"), list(itertools.product(PLANS, SPENDS)))
 def test_price_identity_preview_and_release_are_as_they_were(monkeypatch, name, spend):
     monkeypatch.setattr(Mechanism, "add_noise", noiseless)
     assert json.loads(json.dumps(facts(name, spend))) == json.loads(GOLDEN.read_text())[name][spend]
