@@ -24,12 +24,13 @@ from schemas import agreement as documents
 from schemas import request as requests
 from service.aggregates import release
 from service.aggregates.intents import Question, ask_price
-from service.policy.plan import DateKeys, EffectivePlan, Measured
+from service.policy.plan import Binned, DateKeys, EffectivePlan, Measured, NumberKeys
 from service.privacy.fixed import SCALE
+from service.privacy.measures import registry
 from service.privacy.mechanism import GAUSSIAN, LAPLACE, Mechanism
-from service.privacy.postprocess import release_measure
 from service.privacy.pricing import EpsilonSpend, ShareSpend
 from tests.privacy.clopper_pearson import lower, upper
+from tests.spec.harness import REPEAT
 
 GROUPS = 2000
 HALF = GROUPS // 2
@@ -116,14 +117,21 @@ def test_the_audit_of_one_request_catches_noise_halved_on_purpose(monkeypatch, n
     assert not passes(spend)
 
 
+BINS = NumberKeys("gravity", "cuts", ("under 5", "5 and over", "unknown"), (("under 5", 1, 4), ("5 and over", 5, 8)))
 MEASURES = {
     "count": Measured("count"),
     "persons": Measured("persons"),
     "sum": Measured("sum", "gravity", *GRAVITY),
     "mean": Measured("mean", "gravity", *GRAVITY),
+    "repeat": REPEAT,
+    "histogram": Measured("histogram", "gravity", *GRAVITY, 0, Binned(BINS)),
 }
 VALUE = 5_000
 """Far enough from zero that no post-processing touches a noisy value."""
+
+
+def test_every_kind_of_measure_is_among_those_looked_at():
+    assert set(MEASURES) == set(registry.KINDS)
 
 
 @CASES
@@ -136,10 +144,10 @@ def test_the_noise_of_a_release_has_the_scale_it_declares(monkeypatch, name, spe
 
     def watched(measure, vectors, rule):
         parts.update({part: list(vector.values) for part, vector in vectors.items()})
-        return release_measure(measure, vectors, rule)
+        return registry.released(measure, vectors, rule)
 
-    monkeypatch.setattr(release, "release_measure", watched)
-    truth = {query.name: [VALUE * SCALE] * GROUPS for query in made.price.queries}
+    monkeypatch.setattr(release, "released", watched)
+    truth = {query.name: [VALUE * SCALE] * query.vector.cells for query in made.price.queries}
     answer = release.answer(made, truth, AGREEMENT, SHARE)
     scales = answer.guarantee["scale"]
     assert answer.guarantee["mechanism"] == name
@@ -151,13 +159,16 @@ def test_the_noise_of_a_release_has_the_scale_it_declares(monkeypatch, name, spe
             shown = row["measures"][measure.name]["unrounded"]
             assert shown == pytest.approx(quotient, abs=1e-6)
     else:
-        errors = {measure.name: [row["measures"][measure.name]["unrounded"] - VALUE for row in answer.rows]}
+        shown = [row["measures"][measure.name] for row in answer.rows]
+        cells = [cell for one in shown for cell in (one["parts"] if measure.parts > 1 else [one])]
+        errors = {measure.name: [cell["unrounded"] - VALUE for cell in cells]}
+        assert len(cells) == GROUPS * measure.parts
     assert set(errors) == set(scales)
     for part, found in errors.items():
         variance = scales[part] ** 2 * (1 if name == GAUSSIAN else 2)
-        spread = math.sqrt(((3 if name == GAUSSIAN else 6) - 1) / GROUPS)
+        spread = math.sqrt(((3 if name == GAUSSIAN else 6) - 1) / len(found))
         assert abs(fmean(error**2 for error in found) / variance - 1) < 7 * spread, part
-        assert abs(fmean(found)) < 7 * math.sqrt(variance / GROUPS), part
+        assert abs(fmean(found)) < 7 * math.sqrt(variance / len(found)), part
         assert len(set(found)) > 100, part
 
 
