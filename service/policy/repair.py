@@ -274,7 +274,7 @@ def _fewer_columns(asked: Asked, grant: Grant, draft: Draft) -> None:
     for dataset, name in used[least:]:
         draft.say(f"leave {name} of {dataset} out: a question uses at most {least} columns")
     surplus = set(used[least:])
-    grouped = [(item, Measure.model_validate(item).shape.grouped) for item in draft.made["measures"]]
+    grouped = [(item, read(Measure, item).shape.grouped) for item in draft.made["measures"]]
     draft.made["measures"] = [item for item, name in grouped if (asked.request.dataset, name) not in surplus]
     for part in ("by", "where"):
         draft.made[part] = [item for item in draft.made[part] if (asked.request.dataset, item["field"]) not in surplus]
