@@ -118,12 +118,12 @@ class Binned:
 
     Attributes:
         keys: The bands; of rows' numbers they hold every row, and ``unknown`` those without the number.
-        LOWEST: Where a band begins that is open downwards.
+        LOWEST: Where a band begins that is open downwards: beyond every column, and still an integer of canonical JSON.
         HIGHEST: Where a band ends that is open upwards.
     """
 
-    LOWEST: ClassVar[int] = -(2**62)
-    HIGHEST: ClassVar[int] = 2**62
+    LOWEST: ClassVar[int] = -(2**53 - 1)
+    HIGHEST: ClassVar[int] = 2**53 - 1
 
     keys: NumberKeys
 
