@@ -1,7 +1,7 @@
 """Exact bounded totals before noise, as every engine gives them (guarantee 2.1 to 2.5).
 
-``compiling`` makes one Ibis expression of a plan: ``rows`` filters, links, generalises and clamps, and ``frames`` bounds
-and totals. An engine runs it over the plan's tables and puts the result in order with ``assemble``.
+``compiling`` makes one Ibis expression of a plan: ``rows`` filters, links, generalises and clamps, and ``frames``
+bounds and totals. An engine runs it over the plan's tables and puts the result in order with ``assemble``.
 """
 
 from __future__ import annotations

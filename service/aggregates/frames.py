@@ -1,9 +1,9 @@
 """Bound and total: from the rows left to the totals of every vector, in whole numbers.
 
-Bounding by scaling: a person with n rows left weighs ``min(1024, 1024 * K // n)`` on each of them; in a frame of persons,
-with m distinct cells of the question's groupings, ``min(1024, 1024 * K // m)`` on each. An unlinked row has a one-off
-pseudonym of its own, so it weighs 1024; were a supplier to repeat one, its rows would be bounded together as any
-person's are. Unlinked rows are no persons. In a record dataset each row is its own unit and weighs 1024.
+Bounding by scaling: a person with n rows left weighs ``min(1024, 1024 * K // n)`` on each of them; in a frame of
+persons, with m distinct cells of the question's groupings, ``min(1024, 1024 * K // m)`` on each. An unlinked row has a
+one-off pseudonym of its own, so it weighs 1024; were a supplier to repeat one, its rows would be bounded together as
+any person's are. Unlinked rows are no persons. In a record dataset each row is its own unit and weighs 1024.
 
 Only persons above the bound need a weight of their own. They are few, so they are found by one grouping on the
 pseudonym's words and joined back to the rows.
@@ -51,11 +51,10 @@ def frame_totals(rows: LeftRows, vectors: Sequence[Vector], bound: Bound) -> Any
     """
     groups = grouped(vectors)
     width = max(len(members) for members in groups.values())
-    weighed = _rows_weighed(rows, bound) if any(item.frame is Frame.ROWS for item in groups) else None
-    pairs = _pairs_weighed(rows, bound) if any(item.frame is Frame.PERSONS for item in groups) else None
+    carriers = {frame: _WEIGHED[frame](rows, bound) for frame in dict.fromkeys(group.frame for group in groups)}
     made = []
     for place, (group, members) in enumerate(groups.items()):
-        carrying = weighed if group.frame is Frame.ROWS else pairs
+        carrying = carriers[group.frame]
         table = carrying.mutate(cell=_cell(group, rows, carrying)) if group.extra else carrying
         totals = [_total(vector, rows, table) for vector in members]
         totals += [ibis.literal(0, "int64")] * (width - len(totals))
@@ -112,3 +111,6 @@ def _weighed(rows: Any, words: Sequence[str], bound: Bound) -> Any:
     joined = rows.left_join(heavy, list(words))
     weight = ibis.cases((joined.n.isnull(), SCALE), else_=SCALE * bound.per_person // joined.n)
     return joined.select(*rows.columns, weight=weight.cast("int64"))
+
+
+_WEIGHED = {Frame.ROWS: _rows_weighed, Frame.PERSONS: _pairs_weighed}

@@ -58,9 +58,7 @@ def answer(question: Question, totals: Mapping[str, Sequence[int]], agreement: A
     for query in made.queries:
         values = query.mechanism.add_noise(totals[query.name], query.vector.cells)
         noisy[query.measure][query.vector.part] = NoisyVector(values, query.mechanism, query.vector.units)
-    measured = [
-        _cells(released(measure, vectors, rule)) for measure, vectors in zip(plan.measures, noisy, strict=True)
-    ]
+    measured = [_cells(released(measure, vectors, rule)) for measure, vectors in zip(plan.measures, noisy, strict=True)]
     names = [measure.name for measure in plan.measures]
     key_names = [column_name(keys) for keys in plan.by]
     rows = [

@@ -88,15 +88,15 @@ def left_rows(plan: EffectivePlan, vectors: Sequence[Vector], layouts: Mapping[s
     left = table.filter(*conditions) if conditions else table
     words = {f"p{place}": word for place, word in enumerate(layout.words)}
     of_rows = [vector for vector in vectors if vector.frame is Frame.ROWS]
-    read = dict.fromkeys(vector.value for vector in of_rows if isinstance(vector.value, Has | Number))
-    values = {value: f"v{place}" for place, value in enumerate(read)}
+    read = list(dict.fromkeys(item.value for item in of_rows if isinstance(item.value, Has | Number)))
+    values: dict[Value, str] = {value: f"v{place}" for place, value in enumerate(read)}
     extras = dict.fromkeys(vector.extra for vector in of_rows if vector.extra)
     slots = {extra: f"e{place}" for place, extra in enumerate(extras)}
     made = left.select(
         cell=cell(plan.by, left),
         **{name: left[word] for name, word in words.items()},
         **({"unlinked": left[layout.unlinked]} if layout.unlinked is not None else {}),
-        **{name: _read(value, left) for value, name in values.items()},
+        **{values[value]: _read(value, left) for value in read},
         **{name: cell(extra, left) for extra, name in slots.items()},
     )
     return LeftRows(made, tuple(words), "unlinked" if layout.unlinked is not None else None, values, slots)

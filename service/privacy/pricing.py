@@ -1,7 +1,7 @@
 """From a question's public side to its noise and its charge. Looks at the plan alone, never at data.
 
-Measures share a charge equally; a measure of several vectors, as a mean, shares its part among them. By composition in zCDP
-the release costs the sum of its queries' rho (and, of Laplace noise alone, the sum of their epsilons).
+Measures share a charge equally; a measure of several vectors, as a mean, shares its part among them. By composition in
+zCDP the release costs the sum of its queries' rho (and, of Laplace noise alone, the sum of their epsilons).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from service.errors import Malformed
 from service.policy.plan import EffectivePlan, Measured
 from service.privacy.bounds import bound_of
 from service.privacy.conversion import cap_rho_nano, epsilon_of
+from service.privacy.measures.registry import kind_of, vectors_of
 from service.privacy.mechanism import (
     Mechanism,
     gaussian_for_accuracy,
     gaussian_for_rho,
     laplace_for_epsilon,
 )
-from service.privacy.measures.registry import kind_of, vectors_of
 from service.privacy.postprocess import ALPHA
 from service.privacy.sensitivity import Sensitivity, sensitivity
 

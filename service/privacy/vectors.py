@@ -1,4 +1,4 @@
-"""Vectors: weighted totals over a public key set. Every measure is made from some; engines, noise and ledger know no more.
+"""Vectors: weighted totals over a public key set. Measures are made from them; engines and noise know no more.
 
 A vector says who carries the weight (``Frame``), what is added at that weight (``Value``), and into which cell: one of
 its groupings' (``by``), times one of its own (``extra``), such as the bin of a row's number.
@@ -34,7 +34,7 @@ class Has:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """The row's number, clamped to ``low`` and ``high``, in units of ``10**-decimals``; a row without it adds nothing."""
+    """The row's number, clamped to ``low`` and ``high``, in ``10**-decimals``; a row without it adds nothing."""
 
     field: str
     low: int
@@ -47,7 +47,7 @@ Value = One | Has | Number
 
 @dataclass(frozen=True, slots=True)
 class RowsPerPerson:
-    """A person's extra cell in a group: the band of ``extra`` that holds the number of rows that the person has there."""
+    """A person's extra cell in a group: the band of ``extra`` that holds the number of the person's rows there."""
 
 
 Label = RowsPerPerson

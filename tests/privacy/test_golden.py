@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -23,22 +24,22 @@ from schemas import agreement as documents
 from schemas import request as requests
 from schemas.canonical import digest
 from service.aggregates import release
-from service.aggregates.intents import ask_price
+from service.aggregates.intents import PricedSpend, ask_price
 from service.budget.caps import caps
 from service.errors import Malformed
-from service.policy.plan import CodeFilter, CodeKeys, DateKeys, EffectivePlan, LinkPlan, Measured, NumberFilter
+from service.policy.plan import CodeFilter, CodeKeys, DateKeys, EffectivePlan, Keys, LinkPlan, Measured, NumberFilter
 from service.privacy.mechanism import Mechanism
 from service.privacy.pricing import EpsilonSpend, ShareSpend, WithinSpend
 
 AGREEMENT = documents.parse(documents.load(agreements.path("avon-somerset").read_bytes()))
 AREAS = CodeKeys("lad", "as-is", ("a", "b", "c"), (("a", "a"), ("b", "b"), ("c", "c")))
 MONTHS = DateKeys("occurred", "month", tuple(date(2026, month, 1) for month in range(1, 13)))
-LINK = LinkPlan("ed-assaults", "uhbw/ed-assaults", True, (CodeFilter("lad", ("a", "b")),))  # noqa: FBT003 - it has
+LINK = LinkPlan("ed-assaults", "uhbw/ed-assaults", True, (CodeFilter("lad", ("a", "b")),))
 COUNT, PERSONS = Measured("count"), Measured("persons")
 SUM = Measured("sum", "gravity", -300, 1000, decimals=1)
 MEAN = Measured("mean", "gravity", 1, 8)
 
-PLANS = {
+PLANS: dict[str, tuple[tuple[Measured, ...], tuple[Keys, ...], dict[str, Any]]] = {
     "count": ((COUNT,), (), {}),
     "persons of areas": ((PERSONS,), (AREAS,), {"links": (LINK,)}),
     "sum by month": ((SUM,), (MONTHS,), {"filters": (NumberFilter("age", ((0, 17),), missing=True),)}),
@@ -46,7 +47,7 @@ PLANS = {
     "all": ((COUNT, PERSONS, SUM, MEAN), (AREAS, MONTHS), {}),
     "records": ((COUNT, SUM), (AREAS,), {"unit": "record"}),
 }
-SPENDS = {
+SPENDS: dict[str, PricedSpend] = {
     "little": ShareSpend(2_000_000),
     "much": ShareSpend(3 * 10**9),
     "within": WithinSpend(Decimal("12.5"), Decimal("0.9")),
@@ -58,7 +59,7 @@ GOLDEN = Path(__file__).with_name("golden.json")
 
 def plan(name: str) -> EffectivePlan:
     measures, by, parts = PLANS[name]
-    made = {"unit": "person", "filters": (), "links": (), "per_person": 3} | parts
+    made: dict[str, Any] = {"unit": "person", "filters": (), "links": (), "per_person": 3} | parts
     return EffectivePlan(dataset="police-violence", source="as-police/police", by=by, measures=measures, **made)
 
 
@@ -76,9 +77,7 @@ def facts(name: str, spend: str) -> dict[str, Any]:
         made = ask_price(request, question, SPENDS[spend], AGREEMENT)
     except Malformed as error:
         return {"refused": error.code}
-    totals = {
-        query.name: [place * 5000 - 3000 for place in range(question.cells)] for query in made.price.queries
-    }
+    totals = {query.name: [place * 5000 - 3000 for place in range(question.cells)] for query in made.price.queries}
     answer = release.answer(made, totals, AGREEMENT, 10**9)
     limits = caps(AGREEMENT)
     preview = release.preview(made, AGREEMENT, limits, "as-opcc", remaining=10**9, repeat=False)
@@ -106,7 +105,7 @@ def main() -> None:
     """Print all facts as they are now."""
     setattr(Mechanism, "add_noise", noiseless)  # noqa: B010 - the class is frozen to type checkers alone
     found = {name: {spend: facts(name, spend) for spend in SPENDS} for name in PLANS}
-    print(json.dumps(found, indent=1))
+    sys.stdout.write(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

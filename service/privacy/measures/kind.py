@@ -20,12 +20,10 @@ class Kind(Protocol):
     depends on the data.
     """
 
-    @staticmethod
-    def vectors(measured: Measured, plan: EffectivePlan) -> tuple[Vector, ...]:
+    def vectors(self, measured: Measured, plan: EffectivePlan) -> tuple[Vector, ...]:
         """Return the vectors that the measure is made from, each with a ``part`` of its own."""
         ...
 
-    @staticmethod
-    def released(measured: Measured, noisy: Mapping[str, NoisyVector], rule: UsableRule) -> Column:
+    def released(self, measured: Measured, noisy: Mapping[str, NoisyVector], rule: UsableRule) -> Column:
         """Return what is released of the noisy vectors, which come by their ``part``."""
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from schemas.clauses.measures import FIELDS, FLAGS, Measures
@@ -27,6 +29,12 @@ def planned(agreement, library, request):
     decision = decide(agreement, library, "as-opcc", request)
     assert decision.allowed, decision
     return decision.plan
+
+
+def nearest_to(decision, agreement, library, asked):
+    found = explained(decision, agreement, library, "as-opcc", asked).nearest
+    assert found is not None
+    return found.request
 
 
 def histogram(field="age", **bins):
@@ -104,15 +112,15 @@ def test_what_the_grant_does_not_name_is_refused_by_the_clause_of_its_kind(small
     asked = ask(measures=[measure])
     decision = decide(agreement, library, "as-opcc", asked)
     assert (decision.allowed, [reason.clause for reason in decision.reasons]) == (False, [clause])
-    nearest = explained(decision, agreement, library, "as-opcc", asked).nearest
-    assert [item.kind for item in nearest.request.measures] == ["count"]
+    nearest = nearest_to(decision, agreement, library, asked)
+    assert [item.kind for item in nearest.measures] == ["count"]
 
 
 def test_where_bins_alone_are_granted_the_nearest_request_asks_for_some(small, library, ask):
     agreement = small(GRANT | {"measure": {"histogram": ["age"]}})
     asked = ask(measures=[{"count": {}}])
     decision = decide(agreement, library, "as-opcc", asked)
-    (found,) = explained(decision, agreement, library, "as-opcc", asked).nearest.request.measures
+    (found,) = nearest_to(decision, agreement, library, asked).measures
     assert (found.kind, found.of) == ("histogram", "age")
 
 
@@ -122,7 +130,7 @@ def test_bins_are_a_grouping_and_count_among_the_columns_of_a_question(small, li
     asked = ask(measures=[histogram(cuts=[18])], by=[{"field": "lad"}])
     decision = decide(agreement, library, "as-opcc", asked)
     assert [reason.clause for reason in decision.reasons] == ["grants/0/most_fields"]
-    nearest = explained(decision, agreement, library, "as-opcc", asked).nearest.request
+    nearest = nearest_to(decision, agreement, library, asked)
     assert (nearest.by, [item.kind for item in nearest.measures]) == ((), ["histogram"])
 
 
@@ -157,7 +165,8 @@ def test_persons_by_their_records_are_no_measure_of_a_record_dataset(library, ch
 
 
 def test_a_measure_is_written_as_it_was_read(ask):
-    for given in ({"repeat": {}}, histogram(level="sna-band"), {"sum": {"field": "gravity"}}):
+    written: list[dict[str, Any]] = [{"repeat": {}}, histogram(level="sna-band"), {"sum": {"field": "gravity"}}]
+    for given in written:
         (found,) = ask(measures=[given]).measures
         assert isinstance(found, Measure)
         assert found.as_json() == given

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.policy.plan import Binned, Measured, NumberKeys
-from service.privacy.mechanism import gaussian
 from service.privacy.measures.registry import released as column_of
+from service.privacy.mechanism import gaussian
 from service.privacy.postprocess import Column, NoisyVector, UsableRule
 from service.privacy.sensitivity import Sensitivity
 from tests.spec.harness import REPEAT
@@ -36,10 +36,13 @@ class Released:
 
 
 def numbers(made: Column) -> list[Released]:
+    def exact(number: int) -> Fraction:
+        return Fraction(number, made.units)
+
     columns = zip(made.values, made.unrounded, made.low, made.high, made.usable, strict=True)
     return [
-        Released(Decimal(value).scaleb(-made.places), *(Fraction(end, made.units) for end in ends), usable)
-        for value, *ends, usable in columns
+        Released(Decimal(value).scaleb(-made.places), exact(unrounded), exact(low), exact(high), usable)
+        for value, unrounded, low, high, usable in columns
     ]
 
 

@@ -31,7 +31,7 @@ def keys(cells):
     return (NumberKeys("age", "as-is", tuple(map(str, range(cells))), ()),)
 
 
-def plan(unit, per_person, measures=(Measured("count"),), by=()):
+def plan(unit, per_person, measures=(COUNT,), by=()):
     return EffectivePlan("d", "s/d", unit, (), by, tuple(measures), (), per_person)
 
 
@@ -58,7 +58,10 @@ def test_a_share_is_never_overspent(measures, rho_nano, per_person, cells):
     assert made.alternatives == ()
 
 
-@pytest.mark.parametrize(("measure", "half_width"), [(COUNT, "20"), (PERSONS, "20"), (SUM, "2500.5"), (COUNT, "0.5"), (REPEAT, "7"), (HISTOGRAM, "30")])
+@pytest.mark.parametrize(
+    ("measure", "half_width"),
+    [(COUNT, "20"), (PERSONS, "20"), (SUM, "2500.5"), (COUNT, "0.5"), (REPEAT, "7"), (HISTOGRAM, "30")],
+)
 def test_within_is_kept_in_the_measures_own_units_and_hardly_undercut(measure, half_width):
     made = ask(measure, spend=WithinSpend(Decimal(half_width), Decimal("0.95")))
     (found,) = made.half_widths
