@@ -47,16 +47,19 @@ def key_names(release: Mapping[str, Any]) -> list[str]:
 
 
 def measure_names(release: Mapping[str, Any]) -> list[str]:
-    """Return the names of the measures, in order."""
-    keys = set(release.get("keys", ()))
-    return [str(name) for name in release["columns"] if name not in keys]
+    """Return the names of the measures, in order; one of several parts gives a name for each, as ``repeat_3-4``."""
+    first = next(iter(release["rows"]), None)
+    if first is None:
+        return _measures(release)
+    return [name for measure in _measures(release) for name, _ in _numbers(measure, first)]
 
 
 def rows(release: Mapping[str, Any]) -> Iterator[tuple[list[str], list[Cell]]]:
     """Yield the keys and the measured cells of each row."""
-    keys, measures = key_names(release), measure_names(release)
+    keys, measures = key_names(release), _measures(release)
     for row in release["rows"]:
-        yield [str(row["keys"][name]) for name in keys], [_cell(row["measures"][name]) for name in measures]
+        cells = [_cell(held) for measure in measures for _, held in _numbers(measure, row)]
+        yield [str(row["keys"][name]) for name in keys], cells
 
 
 def to_csv(release: Mapping[str, Any]) -> str:
@@ -69,6 +72,18 @@ def to_csv(release: Mapping[str, Any]) -> str:
         flat = [getattr(cell, part) for cell in cells for part in PARTS]
         write([*keys, *(str(item).lower() if isinstance(item, bool) else item for item in flat)])
     return text.getvalue()
+
+
+def _measures(release: Mapping[str, Any]) -> list[str]:
+    keys = set(release.get("keys", ()))
+    return [str(name) for name in release["columns"] if name not in keys]
+
+
+def _numbers(measure: str, row: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return a measure's numbers in a row, by name."""
+    held = row["measures"][measure]
+    parts = held.get("parts")
+    return [(f"{measure}_{part['part']}", part) for part in parts] if isinstance(parts, list) else [(measure, held)]
 
 
 def _cell(measured: Mapping[str, Any]) -> Cell:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from schemas.agreement import Agreement
 from schemas.artefacts import Library
 from schemas.clauses.grants import Grant
+from schemas.clauses.measures import OF_PERSONS, granted
 from schemas.errors import DocumentError
 from schemas.table_schema import Column, TableSchema
 
@@ -114,16 +115,20 @@ def _combine(path: str, grant: Grant, columns: Mapping[str, Column]) -> list[Mis
 def _measures(path: str, grant: Grant, columns: Mapping[str, Column]) -> list[Misfit]:
     return [
         Misfit("not_a_number", f"{path}/{kind}", f"{name} is no number column")
-        for kind, names in (("sum", grant.measure.sum), ("mean", grant.measure.mean))
-        for name in names
+        for kind, name in granted(grant.measure)
+        if name is not None
         if name not in columns or columns[name].kind not in ("integer", "decimal")
     ]
 
 
 def _records(path: str, agreement: Agreement, grant: Grant, schema: TableSchema) -> list[Misfit]:
     found = []
-    if schema.privacy_unit == "record" and grant.measure.persons:
-        found.append(Misfit("no_persons", f"{path}/measure/persons", "a record dataset has no persons"))
+    if schema.privacy_unit == "record":
+        found += [
+            Misfit("no_persons", f"{path}/measure/{kind}", "a record dataset has no persons")
+            for kind in OF_PERSONS
+            if getattr(grant.measure, kind)
+        ]
     if schema.privacy_unit == "record" and grant.link:
         found.append(Misfit("not_linkable", f"{path}/link", "a record dataset is never linkable"))
     found += [

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from schemas.calendar import parse_date
+from schemas.measures import Measure
 from schemas.model import Strict, read
 from schemas.names import Code, ExactDecimal, FieldName, Level, Slug
 
@@ -34,47 +35,6 @@ PositiveDecimal = Annotated[
     Field(gt=0, le=Decimal(10) ** 12),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": "^[0-9]"}, {"type": "integer", "minimum": 1}]}),
 ]
-
-
-class Nothing(Strict):
-    """``{}``: the measure has no parameters."""
-
-
-class OfField(Strict):
-    """The number column that is measured."""
-
-    field: FieldName
-
-
-class Measure(Strict):
-    """Exactly one of ``count``, ``persons``, ``sum``, ``mean``."""
-
-    count: Nothing | None = None
-    persons: Nothing | None = None
-    sum: OfField | None = None
-    mean: OfField | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if len(self.model_fields_set) != 1 or None in [getattr(self, name) for name in self.model_fields_set]:
-            raise ValueError("a measure is exactly one of count, persons, sum, mean")
-        return self
-
-    @property
-    def kind(self) -> str:
-        """``count``, ``persons``, ``sum`` or ``mean``."""
-        return next(iter(self.model_fields_set))
-
-    @property
-    def of(self) -> str | None:
-        """The field measured; None for count and persons."""
-        chosen = self.sum or self.mean
-        return chosen.field if chosen else None
-
-    @property
-    def name(self) -> str:
-        """How the release names it: ``count``, ``persons``, ``sum_gravity``, ``mean_gravity``."""
-        return f"{self.kind}_{self.of}" if self.of else self.kind
 
 
 class GroupBy(Strict):

@@ -15,6 +15,7 @@ from schemas import strict_json
 from schemas.request import parse
 
 _PANEL = "Question"
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
 _WHOLE = re.compile(r"-?[0-9]{1,15}\Z")
 
 
@@ -33,7 +34,11 @@ class Question:
     purpose: Annotated[str | None, _option("--purpose", text="For which of the agreement's purposes.")] = None
     measures: Annotated[
         list[str] | None,
-        _option("--measure", text="count (if none is given), persons, sum:FIELD or mean:FIELD; repeatable."),
+        _option(
+            "--measure",
+            text="count (if none is given), persons, repeat, sum:FIELD, mean:FIELD or histogram:FIELD=LEVEL "
+            "or =CUT,CUT; repeatable.",
+        ),
     ] = None
     by: Annotated[
         list[str] | None, _option("--by", text="Group by FIELD or FIELD:LEVEL; repeatable.", metavar="FIELD")
@@ -101,8 +106,14 @@ class Question:
 
 
 def _measure(text: str) -> dict[str, Any]:
-    kind, separator, of = text.partition(":")
-    return {kind: {"field": of} if separator else {}}
+    """Return a measure written as ``KIND``, ``KIND:FIELD``, ``KIND:FIELD=LEVEL`` or ``KIND:FIELD=CUT,CUT``."""
+    kind, separator, rest = text.partition(":")
+    of, binned, bins = rest.partition("=")
+    made: dict[str, Any] = {"field": of} if separator else {}
+    if binned:
+        cuts = bins.split(",")
+        made |= {"cuts": cuts} if all(map(_NUMBER.match, cuts)) else {"level": bins}
+    return {kind: made}
 
 
 def _grouping(text: str) -> dict[str, str]:

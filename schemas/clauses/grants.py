@@ -6,20 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from schemas.clauses.measures import Measures
 from schemas.clauses.said import said
 from schemas.model import Strict
 from schemas.names import Code, FieldName, Level, Slug
 
 GrantedRole = Literal["analyst", "steward", "ig-lead"]
-
-
-class Measures(Strict):
-    """What may be measured. What is not named is not granted."""
-
-    count: Annotated[bool, said("Records may be counted.", True)] = False
-    persons: Annotated[bool, said("Different persons may be counted.", True)] = False
-    sum: Annotated[tuple[FieldName, ...], said("Number columns that may be summed.", ["sessions"])] = ()
-    mean: Annotated[tuple[FieldName, ...], said("Number columns whose mean may be asked.", ["gravity"])] = ()
 
 
 class Grant(Strict):

@@ -10,6 +10,7 @@ from typing import Any
 from schemas.agreement import Agreement
 from schemas.canonical import canonical
 from schemas.clauses.grants import Grant
+from schemas.clauses.measures import FIELDS, FLAGS
 from schemas.diff import change as rules
 from schemas.diff.change import Change, Effect, listed
 from schemas.diff.prose import differences, plain
@@ -122,8 +123,8 @@ def _what(item: _Held) -> str:
     """Return what a grant allows, in a sentence's rest."""
     says = item.says
     measure = says["measure"]
-    measures = [name for name in ("count", "persons") if measure[name]]
-    measures += [f"the {kind} of {name}" for kind in ("sum", "mean") for name in measure[kind]]
+    measures = [name for name in FLAGS if measure[name]]
+    measures += [f"the {kind} of {name}" for kind in FIELDS for name in measure[kind]]
     said = [f"of {says['dataset']}: {listed(measures)}"]
     for part, words in (("group_by", "grouped by"), ("filter_by", "filtered by")):
         if says[part]:
@@ -209,11 +210,11 @@ def _fields(path: str, gains: str, loses: str, old: dict[str, Any], new: dict[st
 
 
 def _measures(path: str, whose: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
-    for name, what in (("count", "records"), ("persons", "persons")):
+    for name, (what, _) in FLAGS.items():
         if old[name] != new[name]:
             words = f"{whose}: {what} may {'now' if new[name] else 'no longer'} be counted"
             yield Change(f"{path}/{name}", "changed", words, "widens" if new[name] else "narrows")
-    for name in ("sum", "mean"):
+    for name in FIELDS:
         yield from rules.members(
             f"{path}/{name}", old[name], new[name],
             f"{whose}: the {name} of {{}} may now be asked", f"{whose}: the {name} of {{}} may no longer be asked",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schemas.clauses.grants import Grant
+from schemas.clauses.measures import granted
 from schemas.law.case import Case
 from schemas.law.finding import Place, Rule
 
@@ -37,8 +38,7 @@ def _share_unused(case: Case) -> Iterator[Place]:
 
 def _measures_nothing(case: Case) -> Iterator[Place]:
     for index, grant in enumerate(case.agreement.grants):
-        measure = grant.measure
-        if not (measure.count or measure.persons or measure.sum or measure.mean):
+        if not granted(grant.measure):
             yield Place(f"grants/{index}/measure", "nothing may be measured, so no question is covered")
 
 

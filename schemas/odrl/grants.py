@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from schemas.clauses.measures import FIELDS, FLAGS
 from schemas.odrl import names
 from schemas.odrl.datasets import purpose_limit, read_purposes
 from schemas.odrl.names import Names
@@ -13,8 +14,6 @@ from schemas.odrl.writing import Source, any_of, constraint, references
 _AREA = "http://statistics.data.gov.uk/id/statistical-geography/"
 _GSS_CODE = re.compile(r"[EWSNK][0-9]{8}\Z")
 _COLUMNS = {"group_by": "concordat:groupBy", "filter_by": "concordat:filterBy"}
-_FLAGS = ("count", "persons")
-_FIELDS = ("sum", "mean")
 
 
 def write(index: int, value: Json, supplier: str, own: Names, period: list[Json]) -> Json:
@@ -82,8 +81,8 @@ def _write_columns(columns: Json) -> list[str]:
 
 
 def _write_measures(source: Source) -> list[str]:
-    flags = [name for name in _FLAGS if source.if_true(name)]
-    return [*flags, *(f"{name}:{field}" for name in _FIELDS for field in source.take(name) or ())]
+    flags = [name for name in FLAGS if source.if_true(name)]
+    return [*flags, *(f"{name}:{field}" for name in FIELDS for field in source.take(name) or ())]
 
 
 def _write_rows(rows: Json | None, dataset: str) -> Json | str:

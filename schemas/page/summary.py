@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from schemas.agreement import Agreement
-from schemas.clauses.grants import Grant, Measures
+from schemas.clauses.grants import Grant
+from schemas.clauses.measures import FLAGS, Measures, granted
 from schemas.page import words
 
 
@@ -100,13 +101,8 @@ def _granted(index: int, grant: Grant, agreement: Agreement, name: dict[str, str
 
 
 def _learns(measure: Measures) -> Iterator[str]:
-    if measure.count:
-        yield "how many records"
-    if measure.persons:
-        yield "how many different people"
-    for kind, fields in (("sum", measure.sum), ("mean", measure.mean)):
-        for field in fields:
-            yield f"the {kind} of {field}"
+    for kind, field in granted(measure):
+        yield FLAGS[kind][1] if field is None else f"the {kind} of {field}"
 
 
 def _limits(grant: Grant, name: dict[str, str]) -> Iterator[str]:

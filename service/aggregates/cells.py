@@ -10,12 +10,13 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from math import prod
 from typing import Any
 
 import ibis
 
 from schemas.calendar import next_start
-from service.policy.plan import CodeKeys, DateKeys, EffectivePlan, FlagKeys, Keys, NumberKeys
+from service.policy.plan import CodeKeys, DateKeys, FlagKeys, Keys, NumberKeys
 
 _COMMA = ","
 _UNKNOWN = "unknown"
@@ -51,24 +52,29 @@ def slots(keys: Keys) -> Slots:
     return _of_flags(keys)
 
 
-def cell(plan: EffectivePlan, table: Any) -> Any:
+def cell(groupings: Sequence[Keys], table: Any) -> Any:
     """Return the expression of a row's cell: its slots read as digits of one number."""
     made = None
-    for keys in plan.by:
+    for keys in groupings:
         coded = slots(keys)
         slot = coded.slot(table[keys.field]).cast("int64")
         made = slot if made is None else made * coded.count + slot
     return ibis.literal(0, "int64") if made is None else made
 
 
-def in_key_set(plan: EffectivePlan, table: Any) -> list[Any]:
+def in_key_set(groupings: Sequence[Keys], table: Any) -> list[Any]:
     """Return the conditions under which a row's key belongs to the public key set."""
-    return [condition for keys in plan.by for condition in slots(keys).kept(table[keys.field])]
+    return [condition for keys in groupings for condition in slots(keys).kept(table[keys.field])]
 
 
-def cell_order(plan: EffectivePlan) -> list[int]:
+def cell_count(groupings: Sequence[Keys]) -> int:
+    """Return how many cells there are: cells are 0 up to, not including, this."""
+    return prod(slots(keys).count for keys in groupings)
+
+
+def cell_order(groupings: Sequence[Keys]) -> list[int]:
     """Return the cell of each public key: the product of the groupings' keys, the last one fastest."""
-    coded = [slots(keys) for keys in plan.by]
+    coded = [slots(keys) for keys in groupings]
     made = []
     for chosen in itertools.product(*(item.order for item in coded)):
         number = 0

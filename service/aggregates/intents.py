@@ -11,7 +11,8 @@ from typing import Any
 from schemas.agreement import Agreement
 from schemas.artefacts import Library
 from schemas.canonical import canonical
-from schemas.request import AggregateRequest, Condition, Measure, Spend, parse
+from schemas.measures import KINDS, Measure
+from schemas.request import AggregateRequest, Condition, Spend, parse
 from schemas.told import told
 from service.budget.caps import Caps, part
 from service.policy.plan import EffectivePlan
@@ -97,15 +98,18 @@ def log_request(request: AggregateRequest, agreement: Agreement, words: frozense
     def word(text: str | None) -> str | None:
         return text if text is None or text in words else UNKNOWN
 
-    def measure(item: Measure) -> str:
-        return item.kind if item.of is None else f"{item.kind}_{word(item.of)}"
+    def known(text: str) -> str:
+        return text if text in words else UNKNOWN
+
+    def name(item: Measure) -> str:
+        return item.shape.name(item.kind, known)
 
     def conditions(items: Iterable[Condition]) -> list[dict[str, Any]]:
         return [_condition(item, word) for item in items]
 
     made: dict[str, Any] = {
         "dataset": dataset(request.dataset),
-        "measures": [measure(item) for item in request.measures],
+        "measures": [name(item) for item in request.measures],
         "by": [{"field": word(item.field), "level": word(item.level)} for item in request.by],
         "where": conditions(request.where),
         "linked": [
@@ -118,6 +122,13 @@ def log_request(request: AggregateRequest, agreement: Agreement, words: frozense
             if (value := getattr(request.spend, name)) is not None
         },
     }
+    shapes = {
+        name(item): {item.kind: rest}
+        for item in request.measures
+        if (rest := item.shape.rest(known, lambda number: str(_number(number)))) is not None
+    }
+    if shapes:
+        made["shapes"] = shapes
     if request.bounds is not None:
         made["bounds"] = {"per_person": request.bounds.per_person}
     return made
@@ -126,8 +137,8 @@ def log_request(request: AggregateRequest, agreement: Agreement, words: frozense
 _STRUCTURE = frozenset(
     (
         "grants", "purposes", "datasets", "privacy", "shares", "budget", "lifetime", "period", "bounds", "per_person",
-        "group_by", "filter_by", "measure", "rows", "link", "count", "persons", "sum", "mean", "parties", "supplier",
-        "roles", "combine", "most_fields", "dataset", "privacy_unit", "approval",
+        "group_by", "filter_by", "measure", "rows", "link", "parties", "supplier",
+        "roles", "combine", "most_fields", "dataset", "privacy_unit", "approval", *KINDS,
     )
 )  # fmt: skip
 """Words of an agreement's own form that clause paths are made of."""

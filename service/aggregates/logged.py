@@ -82,9 +82,13 @@ def _unknown(value: Any) -> bool:
 
 
 def _value(logged: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a request's JSON value from its logged form: measures were names, decimals were in any form."""
-    made = dict(logged)
-    made["measures"] = [_measure(name) for name in logged["measures"]]
+    """Return a request's JSON value from its logged form: measures were names, decimals were in any form.
+
+    ``shapes`` holds the parameters of measures whose names do not tell all, by these names.
+    """
+    made = {name: item for name, item in logged.items() if name != "shapes"}
+    shapes = logged.get("shapes", {})
+    made["measures"] = [shapes[name] if name in shapes else _measure(name) for name in logged["measures"]]
     made["by"] = [{name: item for name, item in part.items() if item is not None} for part in logged["by"]]
     made["spend"] = {name: _decimal(text) for name, text in logged["spend"].items()}
     return made

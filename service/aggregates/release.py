@@ -6,6 +6,7 @@ Only ``answer`` sees exact totals, and what it returns is made from noisy values
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,8 +21,10 @@ from service.agreements.standing import Current
 from service.budget.caps import Caps
 from service.policy.plan import DateKeys, EffectivePlan, Keys
 from service.privacy.conversion import epsilon_of
-from service.privacy.postprocess import NoisyVector, Released, UsableRule, release_measure
-from service.privacy.pricing import Price, own_units
+from service.privacy.measures.registry import released, vectors
+from service.privacy.postprocess import Column, NoisyVector, UsableRule
+from service.privacy.pricing import Price
+from service.privacy.vectors import Frame
 
 SIGNATURE_TYPE = "concordat-release+jws"
 _NANO = Decimal("1e-9")
@@ -45,7 +48,7 @@ def answer(question: Question, totals: Mapping[str, Sequence[int]], agreement: A
 
     Args:
         question: The decided and priced question.
-        totals: For each of the price's queries, by name, the exact bounded totals in the order of the key set.
+        totals: For each of the price's queries, by name, the exact bounded totals in the order of its cells.
         agreement: Gives the rule of what is usable.
         share_rho: The asking party's period share in nano-rho.
     """
@@ -53,15 +56,15 @@ def answer(question: Question, totals: Mapping[str, Sequence[int]], agreement: A
     rule = UsableRule(agreement.privacy.usable.half_width, agreement.privacy.usable.value)
     noisy: list[dict[str, NoisyVector]] = [{} for _ in plan.measures]
     for query in made.queries:
-        values = query.mechanism.add_noise(totals[query.name], plan.cells)
-        noisy[query.measure][query.part] = NoisyVector(values, query.mechanism)
-    measured = [release_measure(measure, vectors, rule) for measure, vectors in zip(plan.measures, noisy, strict=True)]
+        values = query.mechanism.add_noise(totals[query.name], query.vector.cells)
+        noisy[query.measure][query.vector.part] = NoisyVector(values, query.mechanism, query.vector.units)
+    measured = [_cells(released(measure, vectors, rule)) for measure, vectors in zip(plan.measures, noisy, strict=True)]
     names = [measure.name for measure in plan.measures]
     key_names = [column_name(keys) for keys in plan.by]
     rows = [
         {
             "keys": dict(zip(key_names, keys, strict=True)),
-            "measures": {name: _cell(cells[place]) for name, cells in zip(names, measured, strict=True)},
+            "measures": {name: cells[place] for name, cells in zip(names, measured, strict=True)},
         }
         for place, keys in enumerate(itertools.product(*(key_texts(keys) for keys in plan.by)))
     ]
@@ -165,12 +168,12 @@ def key_texts(keys: Keys) -> tuple[str, ...]:
 def guarantee(plan: EffectivePlan, made: Price, agreement: Agreement, share_rho: int) -> dict[str, Any]:
     """Return what protects the persons in a release, in numbers and in words."""
     delta = agreement.privacy.budget.delta_conversion
+    served = Counter(query.measure for query in made.queries)
     scales = {}
     for query in made.queries:
-        measure = plan.measures[query.measure]
-        name = measure.name if measure.kind != "mean" else f"{measure.name}.{query.part}"
-        units = own_units(measure) if query.part == "sum" else 1024
-        scales[name] = query.mechanism.scale / units
+        alone = served[query.measure] == 1
+        name = plan.measures[query.measure].name if alone else query.name
+        scales[name] = query.mechanism.scale / query.vector.units
     unit = "pseudonym" if plan.unit == "person" else "record"
     words = (
         f"Each {unit}'s whole contribution was bounded to {plan.per_person} before noise was added. What this release "
@@ -262,6 +265,7 @@ def _unaffordable(cost: int, remaining: int, caps: Caps, party: str, agreement: 
 def question_json(question: Question) -> dict[str, Any]:
     """Return a question after policy, as releases and those who approve it read it."""
     plan, request = question.plan, question.request
+    parts = {measure.name: list(measure.detail.keys.keys) for measure in plan.measures if measure.detail is not None}
     return {
         "dataset": plan.dataset,
         "measures": [measure.name for measure in plan.measures],
@@ -277,7 +281,7 @@ def question_json(question: Question) -> dict[str, Any]:
         ],
         "bounds": {"per_person": plan.per_person},
         "purpose": request.purpose,
-    }
+    } | ({"parts": parts} if parts else {})
 
 
 def filter_json(item: Any) -> dict[str, Any]:
@@ -296,23 +300,39 @@ def filter_json(item: Any) -> dict[str, Any]:
     return made
 
 
-def _cell(released: Released) -> dict[str, Any]:
-    whole = released.value == released.value.to_integral_value() and released.value.as_tuple().exponent == 0
-    return {
-        "value": int(released.value) if whole else float(released.value),
-        "unrounded": float(released.unrounded),
-        "noise_interval": [float(released.low), float(released.high)],
-        "usable": released.usable,
-    }
+def _cells(column: Column) -> list[dict[str, Any]]:
+    """Return a measure's cells as the release tells them, those of several parts as a list of these."""
+    shown = 10**column.places
+    numbers = [
+        {
+            "value": value / shown if column.places else value,
+            "unrounded": unrounded / column.units,
+            "noise_interval": [low / column.units, high / column.units],
+            "usable": usable,
+        }
+        for value, unrounded, low, high, usable in zip(
+            column.values, column.unrounded, column.low, column.high, column.usable, strict=True
+        )
+    ]
+    if not column.parts:
+        return numbers
+    width = len(column.parts)
+    return [
+        {
+            "parts": [
+                {"part": part.name, **part.says, **number}
+                for part, number in zip(column.parts, numbers[first : first + width], strict=True)
+            ]
+        }
+        for first in range(0, len(numbers), width)
+    ]
 
 
 def _unlinked_words(plan: EffectivePlan) -> str | None:
     if plan.unit != "person":
         return None
     words = "Rows whose person the agency could not identify are protected as records, one by one"
-    left_out = []
-    if any(measure.kind == "persons" for measure in plan.measures):
-        left_out.append("persons")
+    left_out = list(dict.fromkeys(vector.measure for vector in vectors(plan) if vector.frame is Frame.PERSONS))
     if plan.links:
         left_out.append("links")
     return f"{words}, and are left out of {' and '.join(left_out)}." if left_out else f"{words}."

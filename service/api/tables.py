@@ -68,16 +68,25 @@ def response(text: str, media_type: str) -> Response:
 
 
 def flat(release: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
-    """Return a release's table: key columns, then for each measure its value, unrounded, low, high, usable."""
+    """Return a release's table: key columns, then for each measure its value, unrounded, low, high, usable.
+
+    A measure of several parts has these columns for each part, named by measure and part, as ``repeat_3-4``.
+    """
     keys = [name for name in release["columns"] if name in release["keys"]]
     measures = [name for name in release["columns"] if name not in release["keys"]]
-    names = keys + [name if part == "value" else f"{name}_{part}" for name in measures for part in _PARTS]
+    numbers = [name for measure in measures for name, _ in _numbers(measure, release["rows"][0])]
+    names = keys + [name if part == "value" else f"{name}_{part}" for name in numbers for part in _PARTS]
     rows = []
     for row in release["rows"]:
         cells: list[Any] = [row["keys"][name] for name in keys]
-        for name in measures:
-            held = row["measures"][name]
+        for held in (held for measure in measures for _, held in _numbers(measure, row)):
             low, high = held["noise_interval"]
             cells += [held["value"], held["unrounded"], low, high, held["usable"]]
         rows.append(cells)
     return names, rows
+
+
+def _numbers(measure: str, row: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return a measure's numbers in a row by the names of their columns; a table always has a row."""
+    held = row["measures"][measure]
+    return [(f"{measure}_{part['part']}", part) for part in held["parts"]] if "parts" in held else [(measure, held)]

@@ -19,12 +19,7 @@ def describe(agreement: Agreement, grant: Grant) -> dict[str, Any]:
         "roles": sorted(grant.roles),
         "group_by": {name: list(levels) for name, levels in grant.group_by.items()},
         "filter_by": {name: list(levels) for name, levels in grant.filter_by.items()},
-        "measure": {
-            "count": grant.measure.count,
-            "persons": grant.measure.persons,
-            "sum": list(grant.measure.sum),
-            "mean": list(grant.measure.mean),
-        },
+        "measure": grant.measure.model_dump(mode="json"),
         "rows": {name: list(codes) for name, codes in grant.rows.items()},
         "link": list(grant.link),
     }

@@ -82,9 +82,13 @@ def check_keys(keys: Keys, grant: Grant, failures: Failures) -> None:
 
 
 def columns(request: AggregateRequest) -> tuple[tuple[str, str], ...]:
-    """Return the different columns that a question groups and filters by, each with its dataset, as they come."""
-    fields = [*(item.field for item in request.by), *(item.field for item in request.where)]
-    own = [(request.dataset, name) for name in fields]
+    """Return the different columns that a question groups and filters by, each with its dataset, as they come.
+
+    Bins of a measure are groups too; they come first.
+    """
+    binned = [measure.shape.grouped for measure in request.measures]
+    fields = [*binned, *(item.field for item in request.by), *(item.field for item in request.where)]
+    own = [(request.dataset, name) for name in fields if name is not None]
     linked = [(link.dataset, item.field) for link in request.linked for item in link.where]
     return tuple(dict.fromkeys((*own, *linked)))
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from schemas.artefacts import Library
 from schemas.clauses.grants import Grant
-from schemas.request import Condition, Measure
+from schemas.request import Condition
 from schemas.table_schema import AS_IS, Column, TableSchema
 from service.errors import Malformed
-from service.policy import combine, filters, keys
+from service.policy import combine, filters, keys, measures
 from service.policy.asked import Asked
 from service.policy.failures import Failures
 from service.policy.levels import level_of, nest
 from service.policy.links import Links, links
-from service.policy.plan import CodeFilter, EffectivePlan, Filter, Keys, Measured
+from service.policy.plan import CodeFilter, EffectivePlan, Filter, Keys
 from service.policy.slate import Candidate
 from service.policy.source import source
 
@@ -51,7 +51,7 @@ def cover(asked: Asked, candidate: Candidate) -> Covered | Failures:
     grouped = {item.field: level_of(item, schema) for item in request.by}
     kept = kept_filters(asked, request.where, schema, grant, failures, grouped)
     by = _groupings(asked, schema, grant, kept, failures)
-    measures = tuple(_measure(item, schema, grant, failures) for item in request.measures)
+    wanted = tuple(measures.measured(item, schema, grant, asked.library, failures) for item in request.measures)
     combine.check_columns(request, grant, failures)
     linked = links(asked, grant, failures, kept_filters)
     per_person = _per_person(asked, failures)
@@ -63,14 +63,14 @@ def cover(asked: Asked, candidate: Candidate) -> Covered | Failures:
         unit=dataset.privacy_unit,
         filters=kept,
         by=tuple(item for item in by if item is not None),
-        measures=tuple(item for item in measures if item is not None),
+        measures=tuple(item for item in wanted if item is not None),
         links=tuple(dict.fromkeys(linked.plans)),
         per_person=per_person,
         pins=_pins(asked),
     )
     if plan.cells == 0:
         raise Malformed("the conditions exclude each other: no row could meet them", code="contradiction")
-    if plan.cells > keys.MAX_CELLS:
+    if plan.numbers > keys.MAX_CELLS:
         raise Malformed(f"the table would have more than {keys.MAX_CELLS} cells", code="too_many_cells")
     return Covered(plan, (candidate.path, *linked.clauses), _approvals(grant, linked))
 
@@ -189,22 +189,6 @@ def _groupings(
         combine.check_keys(built, grant, failures)
         made.append(built)
     return made
-
-
-def _measure(item: Measure, schema: TableSchema, grant: Grant, failures: Failures) -> Measured | None:
-    allowed = getattr(grant.measure, item.kind)
-    if item.of is None:
-        if not allowed:
-            said_no = item.kind in grant.measure.model_fields_set
-            failures.refuse(not said_no, f"measure/{item.kind}", f"the grant does not let {item.kind} be measured")
-            return None
-        return Measured(item.kind)
-    if item.of not in allowed:
-        failures.gap(f"measure/{item.kind}", f"no grant covers the {item.kind} of {item.of}")
-        return None
-    column = schema.column(item.of)
-    low, high = column.bounds
-    return Measured(item.kind, item.of, low, high, column.decimals)
 
 
 def _per_person(asked: Asked, failures: Failures) -> int:

@@ -10,7 +10,8 @@ from typing import Any
 from schemas.agreement import Agreement
 from schemas.artefacts import Library
 from schemas.clauses.datasets import Dataset
-from schemas.clauses.grants import Grant, Measures
+from schemas.clauses.grants import Grant
+from schemas.clauses.measures import Measures
 from schemas.errors import DocumentError
 from schemas.table_schema import TableSchema
 from service.policy.coherence import of_grant

@@ -13,7 +13,8 @@ from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.artefacts import Library
-from schemas.clauses.grants import Grant, Measures
+from schemas.clauses.grants import Grant
+from schemas.clauses.measures import Measures
 from service.policy.fit import Fit
 from service.policy.slate import Candidate, Slate
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from schemas.request import Condition, Linked, Measure
+from schemas.measures import Measure
+from schemas.request import Condition, Linked
 from schemas.table_schema import AS_IS, DATE_LEVELS, Column, TableSchema
 from service.errors import Malformed
 from service.policy import combine, filters

@@ -6,13 +6,14 @@ Two requests with equal plans are the same question. Everything here is public: 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import date
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 from schemas.canonical import digest
+from schemas.measures import measure_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +107,60 @@ class FlagKeys:
 Keys = DateKeys | CodeKeys | NumberKeys | FlagKeys
 
 
+def key_count(groupings: Iterable[Keys]) -> int:
+    """Return how many keys some groupings have together: the size of their product."""
+    return prod(len(keys.starts) if isinstance(keys, DateKeys) else len(keys.keys) for keys in groupings)
+
+
+@dataclass(frozen=True, slots=True)
+class Binned:
+    """Bands that a measure counts by, beside the question's groupings.
+
+    Attributes:
+        keys: The bands; of rows' numbers they hold every row, and ``unknown`` those without the number.
+        LOWEST: Where a band begins that is open downwards: beyond every column, and still an integer of canonical JSON.
+        HIGHEST: Where a band ends that is open upwards.
+    """
+
+    LOWEST: ClassVar[int] = -(2**53 - 1)
+    HIGHEST: ClassVar[int] = 2**53 - 1
+
+    keys: NumberKeys
+
+
+Detail = Binned
+"""What a measure needs beside its field, by its kind."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One measure. ``low`` and ``high`` bound the stored integers, which are in units of ``10**-decimals``."""
+    """One measure.
+
+    Attributes:
+        kind: As in a request: ``count``, ``mean``.
+        field: The column that is measured, if any.
+        low: The least of the column's stored integers, which are in units of ``10**-decimals``.
+        high: The greatest.
+        decimals: The column's decimal places.
+        detail: What else its kind needs.
+    """
 
     kind: str
     field: str | None = None
     low: int = 0
     high: int = 0
     decimals: int = 0
+    detail: Detail | None = None
 
     @property
     def name(self) -> str:
-        """``count``, ``persons``, ``sum_gravity``, ``mean_gravity``."""
-        return f"{self.kind}_{self.field}" if self.field else self.kind
+        """``count``, ``persons``, ``sum_gravity``, ``mean_gravity``, ``histogram_age_sna_band``."""
+        return measure_name(self.kind, self.field, self.detail.keys.level if self.detail is not None else None)
+
+    @property
+    def parts(self) -> int:
+        """How many numbers it has in each cell of the table."""
+        return len(self.detail.keys.keys) if self.detail is not None else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +198,12 @@ class EffectivePlan:
     @property
     def cells(self) -> int:
         """How many cells the table has: the size of the public key set."""
-        return prod(len(keys.starts) if isinstance(keys, DateKeys) else len(keys.keys) for keys in self.by)
+        return key_count(self.by)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers the widest measure has over the whole table."""
+        return self.cells * max(measure.parts for measure in self.measures)
 
     def identity(self, versions: dict[str, str]) -> str:
         """Return the digest that names this question at these data versions.
@@ -206,7 +252,7 @@ def _plain(part: Any) -> dict[str, Any]:
     return made
 
 
-_ONLY_WHERE_SAID = ("but", "others")
+_ONLY_WHERE_SAID = ("but", "others", "detail")
 """Parts that came later: a plan without them is named as it was before, so that its stored releases are found."""
 
 
@@ -215,4 +261,4 @@ def _plain_value(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, tuple):
         return [_plain_value(item) for item in value]
-    return value
+    return _plain(value) if is_dataclass(value) else value

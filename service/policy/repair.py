@@ -12,11 +12,12 @@ from typing import Any
 
 from schemas.clauses.grants import Grant
 from schemas.errors import DocumentError
+from schemas.measures import Measure
 from schemas.model import read
 from schemas.request import AggregateRequest, Condition, Linked
 from schemas.table_schema import AS_IS, TableSchema
 from service.errors import Malformed
-from service.policy import combine, keys
+from service.policy import combine, keys, measures
 from service.policy.asked import Asked
 from service.policy.cover import crosses, filter_levels, kept_filters
 from service.policy.failures import Failures
@@ -26,8 +27,6 @@ from service.policy.needs import FEW
 from service.policy.plan import Filter
 from service.policy.slate import Candidate
 from service.policy.widen import Limits, widen
-
-MEASURES = ("count", "persons", "sum", "mean")
 
 
 @dataclass
@@ -56,7 +55,7 @@ def repaired(asked: Asked, candidate: Candidate) -> Draft | None:
     schema = asked.schema(request.dataset)
     draft = Draft({"purpose": request.purpose, "dataset": request.dataset})
     draft.made["spend"] = request.spend.model_dump(mode="json", exclude_none=True)
-    draft.made["measures"] = _measures(asked, grant, draft)
+    draft.made["measures"] = _measures(asked, schema, grant, draft)
     if not draft.made["measures"]:
         return None
     by = _levels(asked, schema, grant, draft)
@@ -78,28 +77,30 @@ def repaired(asked: Asked, candidate: Candidate) -> Draft | None:
     return draft
 
 
-def _measures(asked: Asked, grant: Grant, draft: Draft) -> list[dict[str, Any]]:
-    allowed = grant.measure
+def _measures(asked: Asked, schema: TableSchema, grant: Grant, draft: Draft) -> list[dict[str, Any]]:
     kept: list[dict[str, Any]] = []
     for item in asked.request.measures:
-        if item.of is None and getattr(allowed, item.kind):
-            kept.append({item.kind: {}})
-        elif item.of is not None and item.of in getattr(allowed, item.kind):
-            kept.append({item.kind: {"field": item.of}})
-        else:
-            draft.say(f"do not ask for the {item.kind}" + (f" of {item.of}" if item.of else ""))
-    return kept or _instead(grant, draft)
+        found = measures.mended(item, schema, grant, asked.library)
+        if found is None:
+            draft.say(f"do not ask for {_measure(item)}")
+            continue
+        if found != item:
+            draft.say(f"ask for {_measure(item)} in other bins")
+        kept.append(found.as_json())
+    return kept or _instead(schema, grant, draft)
 
 
-def _instead(grant: Grant, draft: Draft) -> list[dict[str, Any]]:
+def _instead(schema: TableSchema, grant: Grant, draft: Draft) -> list[dict[str, Any]]:
     """Return a measure that the grant knows, where none of those asked for is left."""
-    for kind in MEASURES:
-        allowed = getattr(grant.measure, kind)
-        if allowed:
-            of = None if allowed is True else min(allowed)
-            draft.say(f"ask for the {kind}" + (f" of {of}" if of else "") + " instead")
-            return [{kind: {} if of is None else {"field": of}}]
-    return []
+    found = measures.instead(schema, grant)
+    if found is None:
+        return []
+    draft.say(f"ask for {_measure(found)} instead")
+    return [found.as_json()]
+
+
+def _measure(item: Measure) -> str:
+    return f"the {item.kind}" + (f" of {item.of}" if item.of else "")
 
 
 def _levels(asked: Asked, schema: TableSchema, grant: Grant, draft: Draft) -> dict[str, str]:
@@ -279,6 +280,8 @@ def _fewer_columns(asked: Asked, grant: Grant, draft: Draft) -> None:
     for dataset, name in used[least:]:
         draft.say(f"leave {name} of {dataset} out: a question uses at most {least} columns")
     surplus = set(used[least:])
+    grouped = [(item, read(Measure, item).shape.grouped) for item in draft.made["measures"]]
+    draft.made["measures"] = [item for item, name in grouped if (asked.request.dataset, name) not in surplus]
     for part in ("by", "where"):
         draft.made[part] = [item for item in draft.made[part] if (asked.request.dataset, item["field"]) not in surplus]
     for link in draft.made["linked"]:

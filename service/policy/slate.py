@@ -12,13 +12,13 @@ from functools import cached_property
 from typing import Any
 
 from schemas.clauses.grants import Grant
+from schemas.measures import KINDS
 
 Places = int
 """A set of grants: bit ``n`` stands for the one at place ``n``."""
 Part = tuple[str, str]
 """A part of a grant that a question may need: a clause, and the column or the kind of measure below it."""
 OF_COLUMNS = ("group_by", "filter_by", "rows", "combine")
-_KINDS = ("count", "persons", "sum", "mean")
 LINK, MOST_FIELDS = ("link", ""), ("most_fields", "")
 
 
@@ -49,7 +49,7 @@ class Slate:
             for clause in OF_COLUMNS:
                 for name, said in getattr(grant, clause).items():
                     read[clause, name][said].append(place)
-            for kind in _KINDS:
+            for kind in KINDS:
                 read["measure", kind][getattr(grant.measure, kind)].append(place)
             read[LINK][grant.link].append(place)
             read[MOST_FIELDS][grant.most_fields].append(place)

@@ -1,7 +1,7 @@
 """From a question's public side to its noise and its charge. Looks at the plan alone, never at data.
 
-Measures share a charge equally; a mean halves its part between its sum and its count. By composition in zCDP
-the release costs the sum of its queries' rho (and, of Laplace noise alone, the sum of their epsilons).
+Measures share a charge equally; a measure of several vectors, as a mean, shares its part among them. By composition in
+zCDP the release costs the sum of its queries' rho (and, of Laplace noise alone, the sum of their epsilons).
 """
 
 from __future__ import annotations
@@ -15,18 +15,17 @@ from math import prod
 
 from service.errors import Malformed
 from service.policy.plan import EffectivePlan, Measured
+from service.privacy.bounds import bound_of
 from service.privacy.conversion import cap_rho_nano, epsilon_of
-from service.privacy.fixed import SCALE
+from service.privacy.measures.registry import kind_of, vectors_of
 from service.privacy.mechanism import (
     Mechanism,
     gaussian_for_accuracy,
     gaussian_for_rho,
     laplace_for_epsilon,
 )
-from service.privacy.sensitivity import Sensitivity, of_part, parts, query_name
-
-ALPHA = Decimal("0.05")
-"""Half-widths are shown at 95%."""
+from service.privacy.postprocess import ALPHA
+from service.privacy.sensitivity import Sensitivity, sensitivity
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +54,62 @@ Spend = ShareSpend | WithinSpend | EpsilonSpend
 
 
 @dataclass(frozen=True, slots=True)
+class Needed:
+    """What the price of one vector depends on, and no more, so that prices are found again fast.
+
+    Attributes:
+        name: The vector's name, as ``mean_gravity.sum``.
+        part: Which of its measure's vectors it is.
+        cells: How many totals it has.
+        units: How many fixed-point units make one.
+        sensitivity: The distance between neighbours.
+    """
+
+    name: str
+    part: str
+    cells: int
+    units: int
+    sensitivity: Sensitivity
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One measure to be priced.
+
+    Attributes:
+        kind: Its kind.
+        own_noise: As ``Kind.OWN_NOISE``: whether its error is its only vector's noise.
+        needs: Its vectors.
+    """
+
+    kind: str
+    own_noise: bool
+    needs: tuple[Needed, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """One vector of totals to be released with noise.
 
     Attributes:
-        name: The engine's name for it, as ``mean_gravity.sum``.
         measure: Index of the measure that it serves.
-        part: ``count``, ``persons`` or ``sum``.
+        vector: The vector.
         mechanism: Its noise and charge.
     """
 
-    name: str
     measure: int
-    part: str
+    vector: Needed
     mechanism: Mechanism
+
+    @property
+    def name(self) -> str:
+        """The engine's name for the vector, as ``mean_gravity.sum``."""
+        return self.vector.name
+
+    @property
+    def half_width(self) -> Decimal:
+        """The 95% half-width of its noise, in the vector's own units."""
+        return Decimal(self.mechanism.half_width(ALPHA)) / self.vector.units
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +133,12 @@ class Price:
 
     Attributes:
         mechanism: The noise of all queries, ``discrete_gaussian`` or ``discrete_laplace``.
-        queries: One for each count, persons and sum; two for each mean.
+        queries: One for each vector of each measure, in order.
         rho_nano: The charge: the sum of the queries' charges, in nano-rho.
         epsilon: What the release alone satisfies at the conversion delta, rounded up: the conversion of its
             rho or, of Laplace noise, its pure epsilon where that is less.
-        half_widths: For each measure the 95% half-width of its noise in its own units; None for a mean, whose
-            error depends on the data.
+        half_widths: For each measure the 95% half-width of its noise in its own units; None where the error
+            depends on the data, as a mean's does.
         alternatives: Under an ``EpsilonSpend``, both kinds of noise, the chosen one first; else empty.
     """
 
@@ -110,22 +151,25 @@ class Price:
 
 
 def price_plan(plan: EffectivePlan, spend: Spend, delta: Decimal) -> Price:
-    """Return the price of an effective plan; see ``price``.
+    """Return the price of an effective plan; see ``price``."""
+    return price(tuple(_ask(measured, plan) for measured in plan.measures), spend, delta)
 
-    A record adds one row, so a record dataset's bound is 1 whatever the plan says.
-    """
-    per_person = plan.per_person if plan.unit == "person" else 1
-    return price(plan.measures, per_person, plan.cells, spend, delta)
+
+def _ask(measured: Measured, plan: EffectivePlan) -> Ask:
+    bound = bound_of(plan)
+    needs = tuple(
+        Needed(vector.name, vector.part, vector.cells, vector.units, sensitivity(vector, bound))
+        for vector in vectors_of(measured, plan)
+    )
+    return Ask(measured.kind, kind_of(measured).OWN_NOISE, needs)
 
 
 @lru_cache(maxsize=4096)
-def price(measures: tuple[Measured, ...], per_person: int, cells: int, spend: Spend, delta: Decimal) -> Price:
-    """Return the noise and the charge of some measures over a key set.
+def price(asks: tuple[Ask, ...], spend: Spend, delta: Decimal) -> Price:
+    """Return the noise and the charge of some measures.
 
     Args:
-        measures: At least one.
-        per_person: K.
-        cells: Size of the public key set.
+        asks: The measures, at least one.
         spend: How much to spend, in one of three ways.
         delta: The conversion delta of the agreement.
 
@@ -134,28 +178,21 @@ def price(measures: tuple[Measured, ...], per_person: int, cells: int, spend: Sp
             noise is as large as that little would need.
     """
     if isinstance(spend, WithinSpend):
-        return _price(measures, _within(measures, per_person, cells, spend), delta)
+        return _price(asks, _within(asks, spend), delta)
     if isinstance(spend, ShareSpend):
-        return _price(measures, _gaussian(measures, per_person, cells, spend.rho_nano), delta)
-    return _for_epsilon(measures, per_person, cells, spend.epsilon, delta)
+        return _price(asks, _gaussian(asks, spend.rho_nano), delta)
+    return _for_epsilon(asks, spend.epsilon, delta)
 
 
-def own_units(measure: Measured) -> int:
-    """Return how many fixed-point units make one of a measure: ``SCALE``, times ``10**decimals`` of a sum."""
-    return SCALE * 10**measure.decimals if measure.kind in ("sum", "mean") else SCALE
-
-
-def _for_epsilon(
-    measures: tuple[Measured, ...], per_person: int, cells: int, epsilon: Decimal, delta: Decimal
-) -> Price:
+def _for_epsilon(asks: tuple[Ask, ...], epsilon: Decimal, delta: Decimal) -> Price:
     """Price both kinds of noise under (epsilon, delta) and take the one of lower variance (guarantee 2.6)."""
     wanted = Fraction(epsilon)
 
     def normal() -> tuple[Query, ...]:
-        return _gaussian(measures, per_person, cells, cap_rho_nano(epsilon, delta))
+        return _gaussian(asks, cap_rho_nano(epsilon, delta))
 
     def pure() -> tuple[Query, ...]:
-        return _queries(measures, per_person, cells, lambda bound, part: laplace_for_epsilon(bound, wanted * part))
+        return _queries(asks, lambda distance, part: laplace_for_epsilon(distance, wanted * part))
 
     priced = []
     refused: Malformed | None = None
@@ -167,67 +204,56 @@ def _for_epsilon(
     if refused is not None and not priced:
         raise refused
     priced.sort(key=_variances)
-    made = _price(measures, priced[0], delta)
+    made = _price(asks, priced[0], delta)
     return replace(
         made,
         epsilon=min(made.epsilon, epsilon),  # it holds exactly; twelve digits rounded up may lie above
-        alternatives=tuple(_alternative(measures, queries) for queries in priced),
+        alternatives=tuple(_alternative(asks, queries) for queries in priced),
     )
 
 
-def _gaussian(measures: tuple[Measured, ...], per_person: int, cells: int, rho_nano: int) -> tuple[Query, ...]:
+def _gaussian(asks: tuple[Ask, ...], rho_nano: int) -> tuple[Query, ...]:
     """Split a charge, rounding down, and take each part's cheapest Gaussian."""
     return _queries(
-        measures,
-        per_person,
-        cells,
-        lambda bound, part: gaussian_for_rho(bound, rho_nano * part.numerator // part.denominator),
+        asks, lambda distance, part: gaussian_for_rho(distance, rho_nano * part.numerator // part.denominator)
     )
 
 
-def _within(measures: tuple[Measured, ...], per_person: int, cells: int, spend: WithinSpend) -> tuple[Query, ...]:
-    if any(measure.kind == "mean" for measure in measures):
-        raise Malformed(
-            "the error of a mean depends on the data: spend a share or an epsilon instead",
-            code="within_not_for_mean",
-        )
+def _within(asks: tuple[Ask, ...], spend: WithinSpend) -> tuple[Query, ...]:
     alpha = 1 - spend.confidence
     made = []
-    for index, measure in enumerate(measures):
-        units = int((spend.half_width * own_units(measure)).to_integral_value(ROUND_FLOOR))
-        part = measure.kind
-        noise = gaussian_for_accuracy(of_part(measure, part, per_person, cells), units, alpha)
-        made.append(Query(query_name(measure, part), index, part, noise))
+    for index, ask in enumerate(asks):
+        if not ask.own_noise:
+            raise Malformed(
+                f"the error of a {ask.kind} depends on the data: spend a share or an epsilon instead",
+                code="within_not_for_mean",
+            )
+        (vector,) = ask.needs
+        units = int((spend.half_width * vector.units).to_integral_value(ROUND_FLOOR))
+        made.append(Query(index, vector, gaussian_for_accuracy(vector.sensitivity, units, alpha)))
     return tuple(made)
 
 
-def _queries(
-    measures: tuple[Measured, ...],
-    per_person: int,
-    cells: int,
-    choose: Callable[[Sensitivity, Fraction], Mechanism],
-) -> tuple[Query, ...]:
-    """Give each query its part of the whole: measures share equally, a mean halves its part."""
-    made = []
-    for index, measure in enumerate(measures):
-        needed = parts(measure)
-        for part in needed:
-            noise = choose(of_part(measure, part, per_person, cells), Fraction(1, len(measures) * len(needed)))
-            made.append(Query(query_name(measure, part), index, part, noise))
-    return tuple(made)
+def _queries(asks: tuple[Ask, ...], choose: Callable[[Sensitivity, Fraction], Mechanism]) -> tuple[Query, ...]:
+    """Give each vector its part of the whole: measures share equally, and so do the vectors of one measure."""
+    return tuple(
+        Query(index, vector, choose(vector.sensitivity, Fraction(1, len(asks) * len(ask.needs))))
+        for index, ask in enumerate(asks)
+        for vector in ask.needs
+    )
 
 
-def _price(measures: tuple[Measured, ...], queries: tuple[Query, ...], delta: Decimal) -> Price:
+def _price(asks: tuple[Ask, ...], queries: tuple[Query, ...], delta: Decimal) -> Price:
     rho_nano = _rho_nano(queries)
     epsilon = epsilon_of(rho_nano, delta)
     pure = [query.mechanism.epsilon for query in queries if query.mechanism.epsilon is not None]
     if len(pure) == len(queries):
         epsilon = min(epsilon, sum(pure, Decimal(0)))
-    return Price(queries[0].mechanism.name, queries, rho_nano, epsilon, _half_widths(measures, queries))
+    return Price(queries[0].mechanism.name, queries, rho_nano, epsilon, _half_widths(asks, queries))
 
 
-def _alternative(measures: tuple[Measured, ...], queries: tuple[Query, ...]) -> Alternative:
-    return Alternative(queries[0].mechanism.name, _rho_nano(queries), _half_widths(measures, queries))
+def _alternative(asks: tuple[Ask, ...], queries: tuple[Query, ...]) -> Alternative:
+    return Alternative(queries[0].mechanism.name, _rho_nano(queries), _half_widths(asks, queries))
 
 
 def _rho_nano(queries: tuple[Query, ...]) -> int:
@@ -240,10 +266,9 @@ def _variances(queries: tuple[Query, ...]) -> int:
     return prod(query.mechanism.variance for query in queries)
 
 
-def _half_widths(measures: tuple[Measured, ...], queries: tuple[Query, ...]) -> tuple[Decimal | None, ...]:
-    made: list[Decimal | None] = [None] * len(measures)
+def _half_widths(asks: tuple[Ask, ...], queries: tuple[Query, ...]) -> tuple[Decimal | None, ...]:
+    made: list[Decimal | None] = [None] * len(asks)
     for query in queries:
-        measure = measures[query.measure]
-        if measure.kind != "mean":
-            made[query.measure] = Decimal(query.mechanism.half_width(ALPHA)) / own_units(measure)
+        if asks[query.measure].own_noise:
+            made[query.measure] = query.half_width
     return tuple(made)

@@ -11,7 +11,9 @@ from pathlib import Path
 import duckdb
 
 from schemas.table_schema import TableSchema
-from service.aggregates.engine import Table, assemble, compile_totals, datasets, table_name
+from service.aggregates.compiling import compile_totals
+from service.aggregates.engine import Table, assemble
+from service.aggregates.rows import datasets, table_name
 from service.errors import EngineFailed
 from service.layout import stored_columns
 from service.policy.plan import EffectivePlan

@@ -20,10 +20,10 @@ from statistics import NormalDist, fmean
 
 import pytest
 
-from service.policy.plan import Measured
+from service.policy.plan import EffectivePlan, Measured, NumberKeys
 from service.privacy.fixed import SCALE
 from service.privacy.mechanism import GAUSSIAN, LAPLACE, Mechanism
-from service.privacy.pricing import EpsilonSpend, ShareSpend, price
+from service.privacy.pricing import EpsilonSpend, ShareSpend, price_plan
 from tests.privacy.clopper_pearson import lower, upper
 
 GROUPS = 2000
@@ -34,8 +34,9 @@ STANDARD = NormalDist()
 
 
 def priced(spend) -> Mechanism:
-    made = price((Measured("count"),), per_person=1, cells=GROUPS, spend=spend, delta=DELTA)
-    (query,) = made.queries
+    groups = NumberKeys("age", "as-is", tuple(map(str, range(GROUPS))), ())
+    plan = EffectivePlan("d", "s/d", "person", (), (groups,), (Measured("count"),), (), per_person=1)
+    (query,) = price_plan(plan, spend, DELTA).queries
     return query.mechanism
 
 

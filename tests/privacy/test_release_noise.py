@@ -24,12 +24,13 @@ from schemas import agreement as documents
 from schemas import request as requests
 from service.aggregates import release
 from service.aggregates.intents import Question, ask_price
-from service.policy.plan import DateKeys, EffectivePlan, Measured
+from service.policy.plan import Binned, DateKeys, EffectivePlan, Measured, NumberKeys
 from service.privacy.fixed import SCALE
+from service.privacy.measures import registry
 from service.privacy.mechanism import GAUSSIAN, LAPLACE, Mechanism
-from service.privacy.postprocess import release_measure
 from service.privacy.pricing import EpsilonSpend, ShareSpend
 from tests.privacy.clopper_pearson import lower, upper
+from tests.spec.harness import REPEAT
 
 GROUPS = 2000
 HALF = GROUPS // 2
@@ -72,22 +73,28 @@ def released(made: Question, totals) -> list[dict[str, Any]]:
     return [row["measures"] for row in answer.rows]
 
 
-def audited(spend) -> tuple[float, float]:
+def audited(spend, measure) -> tuple[float, float]:
     """Ask one question of counts; return a lower bound of p1 and an upper bound of p0."""
-    totals = {"count.count": [N * SCALE] * HALF + [(N + 1) * SCALE] * HALF}
-    reached = [cell["count"]["unrounded"] >= N + 1 for cell in released(question(spend, Measured("count")), totals)]
-    assert len(set(reached[:HALF])) == len(set(reached[HALF:])) == 2, "without noise all cells of a half agree"
-    return lower(sum(reached[HALF:]), HALF, ALPHA), upper(sum(reached[:HALF]), HALF, ALPHA)
+    made = question(spend, measure)
+    (query,) = made.price.queries
+    half = query.vector.cells // 2
+    totals = {query.name: [N * SCALE] * half + [(N + 1) * SCALE] * half}
+    cells = [row[measure.name] for row in released(made, totals)]
+    numbers = [number for cell in cells for number in cell.get("parts", [cell])]
+    reached = [number["unrounded"] >= N + 1 for number in numbers]
+    assert len(reached) == 2 * half
+    assert len(set(reached[:half])) == len(set(reached[half:])) == 2, "without noise all cells of a half agree"
+    return lower(sum(reached[half:]), half, ALPHA), upper(sum(reached[:half]), half, ALPHA)
 
 
 LAPLACE_SPEND = EpsilonSpend(Decimal(1))
 GAUSSIAN_SPEND = ShareSpend(500_000_000)
 
 
-def passes(spend) -> bool:
+def passes(spend, measure) -> bool:
     """Audit one release against what it declares: epsilon of a Laplace, rho of a Gaussian."""
-    price = question(spend, Measured("count")).price
-    p1, p0 = audited(spend)
+    price = question(spend, measure).price
+    p1, p0 = audited(spend, measure)
     if price.mechanism == LAPLACE:
         return math.log(p1 / p0) <= float(price.epsilon)
     return STANDARD.inv_cdf(p1) - STANDARD.inv_cdf(p0) <= math.sqrt(2 * price.rho_nano / 1e9)
@@ -98,14 +105,29 @@ CASES = pytest.mark.parametrize(
 )
 
 
-@CASES
-def test_one_request_with_2000_public_groups_passes_the_audit(name, spend):
-    assert question(spend, Measured("count")).price.mechanism == name
-    assert passes(spend)
+BINS = NumberKeys("gravity", "cuts", ("under 5", "5 and over", "unknown"), (("under 5", 1, 4), ("5 and over", 5, 8)))
+MEASURES = {
+    "count": Measured("count"),
+    "persons": Measured("persons"),
+    "sum": Measured("sum", "gravity", *GRAVITY),
+    "mean": Measured("mean", "gravity", *GRAVITY),
+    "repeat": REPEAT,
+    "histogram": Measured("histogram", "gravity", *GRAVITY, 0, Binned(BINS)),
+}
+COUNTS = pytest.mark.parametrize("kind", [kind for kind in MEASURES if kind not in ("sum", "mean")])
+"""The kinds of which one person with one record moves one number by one."""
 
 
 @CASES
-def test_the_audit_of_one_request_catches_noise_halved_on_purpose(monkeypatch, name, spend):
+@COUNTS
+def test_one_request_with_2000_public_groups_passes_the_audit(name, spend, kind):
+    assert question(spend, MEASURES[kind]).price.mechanism == name
+    assert passes(spend, MEASURES[kind])
+
+
+@CASES
+@COUNTS
+def test_the_audit_of_one_request_catches_noise_halved_on_purpose(monkeypatch, name, spend, kind):
     """Expected 1.53 and 1.60 against the limit of 1, more than four standard deviations away."""
     whole = Mechanism.add_noise
 
@@ -113,17 +135,15 @@ def test_the_audit_of_one_request_catches_noise_halved_on_purpose(monkeypatch, n
         return whole(replace(self, scale=self.scale // 2), values, length)
 
     monkeypatch.setattr(Mechanism, "add_noise", halved)
-    assert not passes(spend)
+    assert not passes(spend, MEASURES[kind])
 
 
-MEASURES = {
-    "count": Measured("count"),
-    "persons": Measured("persons"),
-    "sum": Measured("sum", "gravity", *GRAVITY),
-    "mean": Measured("mean", "gravity", *GRAVITY),
-}
 VALUE = 5_000
 """Far enough from zero that no post-processing touches a noisy value."""
+
+
+def test_every_kind_of_measure_is_among_those_looked_at():
+    assert set(MEASURES) == set(registry.KINDS)
 
 
 @CASES
@@ -136,10 +156,10 @@ def test_the_noise_of_a_release_has_the_scale_it_declares(monkeypatch, name, spe
 
     def watched(measure, vectors, rule):
         parts.update({part: list(vector.values) for part, vector in vectors.items()})
-        return release_measure(measure, vectors, rule)
+        return registry.released(measure, vectors, rule)
 
-    monkeypatch.setattr(release, "release_measure", watched)
-    truth = {query.name: [VALUE * SCALE] * GROUPS for query in made.price.queries}
+    monkeypatch.setattr(release, "released", watched)
+    truth = {query.name: [VALUE * SCALE] * query.vector.cells for query in made.price.queries}
     answer = release.answer(made, truth, AGREEMENT, SHARE)
     scales = answer.guarantee["scale"]
     assert answer.guarantee["mechanism"] == name
@@ -151,13 +171,16 @@ def test_the_noise_of_a_release_has_the_scale_it_declares(monkeypatch, name, spe
             shown = row["measures"][measure.name]["unrounded"]
             assert shown == pytest.approx(quotient, abs=1e-6)
     else:
-        errors = {measure.name: [row["measures"][measure.name]["unrounded"] - VALUE for row in answer.rows]}
+        shown = [row["measures"][measure.name] for row in answer.rows]
+        cells = [cell for one in shown for cell in (one["parts"] if measure.parts > 1 else [one])]
+        errors = {measure.name: [cell["unrounded"] - VALUE for cell in cells]}
+        assert len(cells) == GROUPS * measure.parts
     assert set(errors) == set(scales)
     for part, found in errors.items():
         variance = scales[part] ** 2 * (1 if name == GAUSSIAN else 2)
-        spread = math.sqrt(((3 if name == GAUSSIAN else 6) - 1) / GROUPS)
+        spread = math.sqrt(((3 if name == GAUSSIAN else 6) - 1) / len(found))
         assert abs(fmean(error**2 for error in found) / variance - 1) < 7 * spread, part
-        assert abs(fmean(found)) < 7 * math.sqrt(variance / GROUPS), part
+        assert abs(fmean(found)) < 7 * math.sqrt(variance / len(found)), part
         assert len(set(found)) > 100, part
 
 

@@ -122,7 +122,14 @@ def grants(draw: st.DrawFn) -> dict[str, Any]:
         "dataset": dataset,
         "group_by": draw(_entries()),
         "filter_by": draw(_entries()),
-        "measure": {"count": draw(mostly), "persons": person and draw(st.booleans()), "sum": ["harm"], "mean": []},
+        "measure": {
+            "count": draw(mostly),
+            "persons": person and draw(st.booleans()),
+            "sum": ["harm"],
+            "mean": [],
+            "repeat": person and draw(st.booleans()),
+            "histogram": draw(st.sampled_from([[], ["age"], ["harm"]])),
+        },
         "link": [name for name in ("crimes", "visits") if person and name != dataset and draw(mostly)],
     }
     if draw(rarely):
@@ -329,7 +336,11 @@ CROSSED_ONLY = {name: list(levels) for name, levels in CROSSED.items()}
 SIDED = ("ward", "side")
 _purposes = st.sampled_from([*PURPOSES, *PURPOSES, "marketing"])
 _measures = st.sampled_from([{"persons": {}}, {"sum": {"field": "harm"}}, {"mean": {"field": "harm"}},
-                             {"sum": {"field": "day"}}, {"mean": {"field": "nothing"}}])  # fmt: skip
+                             {"sum": {"field": "day"}}, {"mean": {"field": "nothing"}}, {"repeat": {}},
+                             {"histogram": {"field": "age", "level": "odd"}},
+                             {"histogram": {"field": "age", "cuts": [9]}},
+                             {"histogram": {"field": "harm", "level": "odd"}},
+                             {"histogram": {"field": "nothing", "cuts": [9]}}])  # fmt: skip
 _roles = st.sampled_from([("analyst",), ("steward",), ("ig-lead", "analyst"), ("supplier",), ()])
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.calendar import floor
 from service.policy.plan import (
+    Binned,
     CodeFilter,
     CodeKeys,
     DateFilter,
@@ -21,7 +22,7 @@ from service.policy.plan import (
     NumberFilter,
     NumberKeys,
 )
-from tests.spec.harness import SCHEMAS, question
+from tests.spec.harness import REPEAT, SCHEMAS, question
 
 LEAST, MOST = -(2**63), 2**63 - 1
 PEOPLE = [(0, 0, 0, 0), (0, 0, 0, 1), (0, 1, 0, 0), (LEAST, MOST, LEAST, MOST), (MOST, MOST, MOST, MOST)]
@@ -137,19 +138,36 @@ links = st.one_of(
         st.lists(police_filter, max_size=1).map(tuple),
     ),
 )
+
+
+@st.composite
+def histograms(draw) -> Measured:
+    """Draw bins of ages or harms; between them, below and above there are none or some."""
+    field, low, high, decimals = draw(st.sampled_from([("age", 0, 120, 0), ("harm", -100, 100, 1)]))
+    edges = sorted(draw(st.lists(st.sampled_from([-100, 0, 1, 17, 18, 65, 101]), min_size=2, max_size=5, unique=True)))
+    bands = [(edges[place], edges[place + 1] - 1) for place in range(0, len(edges) - 1, 1 + draw(st.booleans()))]
+    if draw(st.booleans()):
+        bands = [(Binned.LOWEST, bands[0][0] - 1), *bands, (bands[-1][1] + 1, Binned.HIGHEST)]
+    named = tuple((f"{first}..{last}", first, last) for first, last in bands)
+    keys = NumberKeys(field, "cuts", (*(name for name, _, _ in named), "unknown"), named)
+    return Measured("histogram", field, low, high, decimals, Binned(keys))
+
+
+by_kind: dict[str, st.SearchStrategy[Measured]] = {
+    "count": st.just(Measured("count")),
+    "persons": st.just(Measured("persons")),
+    "sum": st.sampled_from([Measured("sum", "harm", -100, 100, 1), Measured("sum", "age", 10, 90)]),
+    "mean": st.just(Measured("mean", "harm", -100, 50, 1)),
+    "repeat": st.just(REPEAT),
+    "histogram": histograms(),
+}
+"""A strategy for each kind of measure that the service has; without one a kind fails ``test_neighbours``."""
+
 measures = st.lists(
-    st.sampled_from(
-        [
-            Measured("count"),
-            Measured("persons"),
-            Measured("sum", "harm", -100, 100, 1),
-            Measured("mean", "harm", -100, 50, 1),
-            Measured("sum", "age", 10, 90),
-        ]
-    ),
+    st.sampled_from(sorted(by_kind)).flatmap(by_kind.__getitem__),
     min_size=1,
     max_size=3,
-    unique=True,
+    unique_by=lambda measure: measure.name,
 )
 
 

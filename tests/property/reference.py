@@ -20,6 +20,7 @@ from service.policy.plan import (
     FlagFilter,
     FlagKeys,
     Keys,
+    Measured,
 )
 
 Row = Mapping[str, Any]
@@ -33,9 +34,8 @@ def totals(plan: EffectivePlan, tables: Tables, schemas: Mapping[str, TableSchem
     schema = schemas[plan.dataset]
     made = {}
     for measure in plan.measures:
-        if measure.kind == "persons":
-            cells = _persons(plan, left, schema)
-            made[f"{measure.name}.persons"] = cells
+        if measure.kind in ("persons", "repeat"):
+            made[f"{measure.name}.persons"] = _persons(plan, measure, left, schema)
             continue
         weights = _row_weights(plan, left, schema)
         sums: Counter[Any] = Counter()
@@ -43,14 +43,20 @@ def totals(plan: EffectivePlan, tables: Tables, schemas: Mapping[str, TableSchem
         for (key, row), weight in zip(left, weights, strict=True):
             if measure.kind == "count":
                 counts[key] += weight
+            elif measure.kind == "histogram":
+                counts[key, _bin(measure, row[measure.field or ""])] += weight
             elif (value := row[measure.field or ""]) is not None:
                 counts[key] += weight
                 sums[key] += weight * max(measure.low, min(measure.high, value))
         if measure.kind in ("sum", "mean"):
             made[f"{measure.name}.sum"] = sums
-        if measure.kind in ("count", "mean"):
+        if measure.kind in ("count", "mean", "histogram"):
             made[f"{measure.name}.count"] = counts
-    return {name: [cells[key] for key in key_set] for name, cells in made.items()}
+    bins = {f"{measure.name}.{part}": _bins(measure) for measure in plan.measures for part in ("persons", "count")}
+    return {
+        name: [cells[key if part is None else (key, part)] for key in key_set for part in bins.get(name, (None,))]
+        for name, cells in made.items()
+    }
 
 
 def _left(plan: EffectivePlan, tables: Tables, schemas: Mapping[str, TableSchema]) -> list[tuple[Any, Row]]:
@@ -86,16 +92,30 @@ def _row_weights(plan: EffectivePlan, left: Sequence[tuple[Any, Row]], schema: T
     return [min(1024, 1024 * plan.per_person // own[row[schema.pseudonym]]) for _, row in left]
 
 
-def _persons(plan: EffectivePlan, left: Sequence[tuple[Any, Row]], schema: TableSchema) -> Counter[Any]:
-    touched = defaultdict(set)
+def _persons(
+    plan: EffectivePlan, measure: Measured, left: Sequence[tuple[Any, Row]], schema: TableSchema
+) -> Counter[Any]:
+    touched: dict[Any, Counter[Any]] = defaultdict(Counter)
     for key, row in left:
         if schema.unlinked is None or not row[schema.unlinked]:
-            touched[row[schema.pseudonym or ""]].add(key)
+            touched[row[schema.pseudonym or ""]][key] += 1
     cells: Counter[Any] = Counter()
     for keys in touched.values():
-        for key in keys:
-            cells[key] += min(1024, 1024 * plan.per_person // len(keys))
+        for key, rows in keys.items():
+            place = (key, _bin(measure, rows)) if measure.kind == "repeat" else key
+            cells[place] += min(1024, 1024 * plan.per_person // len(keys))
     return cells
+
+
+def _bins(measure: Measured) -> tuple[str | None, ...]:
+    """Return a measure's own keys in each cell, of which most have none."""
+    return (None,) if measure.detail is None else measure.detail.keys.keys
+
+
+def _bin(measure: Measured, value: int | None) -> str:
+    assert measure.detail is not None
+    inside = [key for key, first, last in measure.detail.keys.bands if value is not None and first <= value <= last]
+    return inside[0] if inside else "unknown"
 
 
 def _keys(by: Keys) -> tuple[Any, ...]:

@@ -7,18 +7,22 @@ and takes away no more than the sensitivity that the noise is made for.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.policy.plan import LinkPlan, Measured
-from service.privacy.sensitivity import of_part, parts, query_name
+from service.policy.plan import Binned, LinkPlan, Measured, NumberKeys
+from service.privacy.bounds import Scaled, bound_of
+from service.privacy.measures.registry import KINDS, vectors
+from service.privacy.sensitivity import Sensitivity, sensitivity
+from service.privacy.vectors import Frame
 from tests.property import reference
-from tests.property.questions import databases, questions
+from tests.property.questions import by_kind, databases, questions
 from tests.property.stored import compacted_layouts, is_compacted, layouts, plain
-from tests.spec.harness import AREAS, MONTHS, SCHEMAS, question
+from tests.spec.harness import AREAS, MONTHS, REPEAT, SCHEMAS, question
 
 ROW = {"unlinked": False, "occurred": date(2026, 4, 1), "area": "north", "age": None, "harm": None, "knife": False}
 
@@ -40,6 +44,11 @@ def stored(lake, database, files=1):
         name: lake.table(name, *[rows[part::files] for part in range(files) if rows[part::files]])
         for name, rows in database.items()
     }
+
+
+def assert_within(moved: list[int], bound: Sensitivity) -> None:
+    assert sum(abs(step) for step in moved) <= bound.l1
+    assert sum(step**2 for step in moved) <= bound.l2_squared
 
 
 def minus(with_person, without_person):
@@ -100,33 +109,58 @@ def test_no_person_moves_the_totals_by_more_than_the_sensitivity(database, plan)
     everyone = reference.totals(plan, database, SCHEMAS)
     for person in persons(database):
         moved = minus(everyone, reference.totals(plan, without(database, person), SCHEMAS))
-        for measure in plan.measures:
-            for part in parts(measure):
-                bound = of_part(measure, part, plan.per_person, plan.cells)
-                found = moved[query_name(measure, part)]
-                assert sum(abs(step) for step in found) <= bound.l1
-                assert sum(step**2 for step in found) <= bound.l2_squared
+        for vector in vectors(plan):
+            assert_within(moved[vector.name], sensitivity(vector, bound_of(plan)))
+
+
+def test_every_kind_of_measure_takes_part_in_these_tests():
+    assert set(by_kind) == set(KINDS)
+
+
+@settings(max_examples=25)
+@given(databases(), st.data())
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_is_bounded_bit_identical_and_equal_to_the_reference(engine, lake, kind, database, data):
+    """The tests above draw kinds at random; here none is left out."""
+    plan = replace(data.draw(questions()), measures=(data.draw(by_kind[kind]),))
+    everyone = engine.totals(plan, stored(lake, database))
+    assert everyone == reference.totals(plan, database, SCHEMAS)
+    assert {name: len(found) for name, found in everyone.items()} == {item.name: item.cells for item in vectors(plan)}
+    for person in persons(database)[:2]:
+        moved = minus(everyone, engine.totals(plan, stored(lake, without(database, person))))
+        assert moved == engine.totals(plan, stored(lake, alone(database, person)))
+        for vector in vectors(plan):
+            assert_within(moved[vector.name], sensitivity(vector, bound_of(plan)))
 
 
 @given(st.integers(1, 1000), st.integers(1, 5000), st.integers(1, 5000))
 def test_the_persons_bound_holds_for_every_number_of_cells_touched(per_person, touched, cells):
     touched = min(touched, cells)
     weight = min(1024, 1024 * per_person // touched)
-    bound = of_part(Measured("persons"), "persons", per_person, cells)
-    assert touched * weight <= bound.l1
-    assert touched * weight**2 <= bound.l2_squared
+    bands = NumberKeys("age", "as-is", tuple(map(str, range(cells))), ())
+    for measure in (Measured("persons"), REPEAT):
+        (vector,) = vectors(question(measure, bands))
+        bound = sensitivity(vector, Scaled(per_person))
+        assert touched * weight <= bound.l1
+        assert touched * weight**2 <= bound.l2_squared
 
 
 def test_the_sensitivity_is_reached(engine, lake):
     """The bounds are no larger than need be: someone with K rows of the largest value moves by exactly that."""
-    plan = question(["count", "persons", Measured("sum", "harm", -100, 50, 1)], MONTHS, AREAS, per_person=2)
+    harm, ages = Measured("sum", "harm", -100, 50, 1), (("under 18", Binned.LOWEST, 17), ("18 and over", 18, 120))
+    bins = Binned(NumberKeys("age", "cuts", ("under 18", "18 and over", "unknown"), ages))
+    histogram = Measured("histogram", "age", 0, 120, 0, bins)
+    mean = replace(harm, kind="mean")
+    plan = question(["count", "persons", harm, mean, REPEAT, histogram], MONTHS, AREAS, per_person=2)
+    assert {measure.kind for measure in plan.measures} == set(KINDS)
     rows = [ROW | {"person": "ann", "harm": -1000, "area": area} for area in ("north", "south")]
     found = engine.totals(plan, {"police": lake.table("police", rows)})
-    for measure, (name, cells) in zip(plan.measures, found.items(), strict=True):
-        bound = of_part(measure, name.rsplit(".", 1)[1], plan.per_person, plan.cells)
-        assert sum(abs(step) for step in cells) == bound.l1
-        if measure.kind == "persons":
-            assert sum(step**2 for step in cells) == bound.l2_squared
+    in_one_cell = engine.totals(plan, {"police": lake.table("police", rows[:1] * 2)})
+    for vector in vectors(plan):
+        bound = sensitivity(vector, bound_of(plan))
+        assert sum(abs(step) for step in found[vector.name]) == bound.l1
+        widest = found if vector.frame is Frame.PERSONS else in_one_cell
+        assert sum(step**2 for step in widest[vector.name]) == bound.l2_squared
 
 
 @pytest.mark.parametrize("measure", ["count", "persons", Measured("sum", "harm", -100, 100, 1)])

@@ -150,10 +150,13 @@ def _no_level(draw, value, grant):
 
 
 def _no_measure(draw, value, grant):
-    gone: Any = draw(st.sampled_from([{"count": False}, {"persons": False}, {"sum": []}]))
+    gone: Any = draw(
+        st.sampled_from([{"count": False}, {"persons": False}, {"sum": []}, {"repeat": False}, {"histogram": []}])
+    )
     grant["measure"] |= gone
     kind = next(iter(gone))
-    return {"measures": [{kind: {"field": draw(st.sampled_from(["harm", "age"]))} if kind == "sum" else {}}]}
+    field = {"field": draw(st.sampled_from(["harm", "age"]))}
+    return {"measures": [{kind: {"sum": field, "histogram": field | {"cuts": [9]}}.get(kind, {})}]}
 
 
 def _no_link(draw, value, grant):
@@ -547,7 +550,8 @@ def check_plan(value: dict[str, Any], asked: dict[str, Any], party: str, roles: 
         for link, wanted in own:
             check_filters(grant, link.filters, wanted["where"], {})
         check_links(grant, own)
-    fields = {("", name) for name in by} | {("", item["field"]) for item in asked["where"]}
+    fields = {("", measure.field) for measure in plan.measures if measure.kind == "histogram"}
+    fields |= {("", name) for name in by} | {("", item["field"]) for item in asked["where"]}
     fields |= {(link["dataset"], item["field"]) for link in asked["linked"] for item in link["where"]}
     assert all(len(fields) <= grant.get("most_fields", 100) for grant in (main, *linked))
     assert found.approvals == tuple(sorted({one for grant in (main, *linked) for one in grant.get("approval", [])}))
@@ -570,7 +574,8 @@ def test_the_nearest_request_is_allowed_and_its_absence_means_that_nothing_can_b
         assert shown.nearest is None
         return
     if shown.nearest is None:
-        measures: list[dict[str, Any]] = [{"count": {}}, {"persons": {}}, {"sum": {"field": "harm"}}]
+        measures: list[dict[str, Any]] = [{"count": {}}, {"persons": {}}, {"sum": {"field": "harm"}}, {"repeat": {}}]
+        measures += [{"histogram": {"field": name, "cuts": [9]}} for name in ("age", "harm")]
         for measure in measures:
             assert not allowed(
                 value, asked | {"measures": [measure], "by": [], "where": [], "linked": []}, party, roles

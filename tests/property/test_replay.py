@@ -135,6 +135,8 @@ WIDE["grants"] = [
             "persons": name in _PEOPLE,
             "sum": [column.name for column in columns(name) if column.kind == "integer"],
             "mean": [column.name for column in columns(name) if column.kind == "integer"],
+            "repeat": name in _PEOPLE,
+            "histogram": [column.name for column in columns(name) if column.kind in ("integer", "decimal")],
         },
         "link": [other for other in _PEOPLE if other != name] if name in _PEOPLE else [],
     }

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from schemas.table_schema import Column, TableSchema, parse
 from service.aggregates.engine import Engine, Table
 from service.layout import person_words, stored_columns
-from service.policy.plan import CodeKeys, DateKeys, EffectivePlan, Keys, Measured
+from service.policy.plan import Binned, CodeKeys, DateKeys, EffectivePlan, Keys, Measured, NumberKeys
 
 Row = dict[str, Any]
 """A row as stored, but for the pseudonym, which stays a label under its column's name."""
@@ -90,6 +90,10 @@ _DEFAULTS: Row = {
     "attended": date(2026, 4, 1), "site": "north", "admitted": False, "called": date(2026, 4, 1), "minutes": None,
 }  # fmt: skip
 
+REPEAT_BANDS = (("1", 1, 1), ("2", 2, 2), ("3-4", 3, 4), ("5+", 5, Binned.HIGHEST))
+REPEAT = Measured(
+    "repeat", detail=Binned(NumberKeys("rows", "repeat", tuple(key for key, _, _ in REPEAT_BANDS), REPEAT_BANDS))
+)
 AREAS = CodeKeys("area", "as-is", ("north", "south"), (("north", "north"), ("south", "south")))
 MONTHS = DateKeys("occurred", "month", (date(2026, 4, 1), date(2026, 5, 1)))
 
@@ -191,12 +195,18 @@ def totals(engine: Engine, lake: Lake, plan: EffectivePlan, tables: Mapping[str,
     """Return an engine's exact bounded totals for tables given as text, in 1/1024, by key.
 
     Returns:
-        For each key of the public key set a number or, of several queries, a tuple of them in order.
+        For each key of the public key set a number or, of several vectors, a tuple of them in order; a vector with
+        keys of its own has a list of numbers for each key.
     """
     stored = {name: lake.table(name, rows(name, text)) for name, text in tables.items()}
-    vectors = list(engine.totals(plan, stored).values())
+    vectors = [_by_cell(plan, found) for found in engine.totals(plan, stored).values()]
     cells = zip(*vectors, strict=True)
     return {key: cell if len(cell) > 1 else cell[0] for key, cell in zip(keys(plan), cells, strict=True)}
+
+
+def _by_cell(plan: EffectivePlan, found: list[int]) -> list[Any]:
+    width = len(found) // plan.cells
+    return found if width == 1 else [found[first : first + width] for first in range(0, len(found), width)]
 
 
 def keys(plan: EffectivePlan) -> list[tuple[str, ...]]:

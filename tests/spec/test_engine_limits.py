@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from service.aggregates.engine import Table, bounded_totals, compile_totals
+from service.aggregates.compiling import bounded_totals, compile_totals
+from service.aggregates.engine import Table
 from service.errors import EngineFailed
 from service.policy.plan import DateKeys, FlagFilter, LinkPlan, Measured
 from service.storage.duckdb_engine import DuckDBEngine

@@ -12,6 +12,8 @@ import agreements
 from schemas import agreement as documents
 from schemas import artefacts
 from schemas.artefacts import Library
+from schemas.measures import Measure
+from schemas.model import read
 from schemas.table_schema import Column, TableSchema
 
 VALUE: dict[str, Any] = documents.load(agreements.path("avon-somerset").read_bytes())
@@ -67,13 +69,24 @@ def conditions(draw: st.DrawFn, dataset: str, *, exact: bool = False) -> dict[st
     return made | {"in": draw(st.lists(st.sampled_from(codes), min_size=1, max_size=3, unique=True))}
 
 
+def _bins(dataset: str, name: str) -> list[dict[str, Any]]:
+    """Return bins of a number column: its levels, and cut points in either form."""
+    levels = SCHEMAS[dataset].column(name).all_levels
+    return [{"cuts": [3]}, {"cuts": [-1, "2.5", 18]}, *({"level": level} for level in levels)]
+
+
+def _told(measure: dict[str, Any]) -> str:
+    return read(Measure, measure).name
+
+
 @st.composite
 def requests(draw: st.DrawFn, *, exact: bool = False) -> dict[str, Any]:
     """Draw a question, sensible or not; with ``exact`` every level is said."""
     dataset = draw(st.sampled_from([*SCHEMAS, "police-violence", "police-violence"]))
     numbers = [column.name for column in columns(dataset) if column.kind in ("integer", "decimal")]
-    measures: list[Any] = [{"count": {}}, {"persons": {}}]
+    measures: list[Any] = [{"count": {}}, {"persons": {}}, {"repeat": {}}]
     measures += [{kind: {"field": name}} for name in numbers for kind in ("sum", "mean")]
+    measures += [{"histogram": {"field": name} | bins} for name in numbers for bins in _bins(dataset, name)]
     by = []
     for column in draw(st.lists(st.sampled_from(columns(dataset)), max_size=2, unique_by=lambda item: item.name)):
         level = draw(st.sampled_from(column.all_levels)) if column.all_levels else None
@@ -86,7 +99,7 @@ def requests(draw: st.DrawFn, *, exact: bool = False) -> dict[str, Any]:
     made: dict[str, Any] = {
         "purpose": draw(st.sampled_from(sorted(AGREEMENT.purposes))),
         "dataset": dataset,
-        "measures": draw(st.lists(st.sampled_from(measures), min_size=1, max_size=2, unique_by=str)),
+        "measures": draw(st.lists(st.sampled_from(measures), min_size=1, max_size=2, unique_by=_told)),
         "by": by,
         "where": where,
         "spend": draw(spends),

@@ -18,13 +18,16 @@ from tests.support.requests import AGREEMENT, LIBRARY, VALUE
 QUESTION: dict[str, Any] = {
     "purpose": "needs-assessment",
     "dataset": "police-violence",
-    "measures": [{"count": {}}, {"mean": {"field": "gravity"}}],
+    "measures": [
+        {"count": {}}, {"mean": {"field": "gravity"}}, {"histogram": {"field": "age", "level": "sna-band"}},
+        {"histogram": {"field": "gravity", "cuts": ["2.50", 4]}},
+    ],
     "by": [{"field": "lad"}, {"field": "age", "level": "sna-band"}],
     "where": [{"field": "knife", "is": True}],
     "linked": [{"dataset": "ed-assaults", "has": False, "where": [{"field": "sex", "in": ["female"]}]}],
     "bounds": {"per_person": 2},
     "spend": {"share": "0.02"},
-}
+}  # fmt: skip
 
 
 def entry(**changes: Any) -> dict[str, Any]:
@@ -55,6 +58,9 @@ def test_the_callers_roles_come_with_the_question() -> None:
         {"purpose": "marketing"},
         {"dataset": "tax-returns"},
         {"measures": [{"sum": {"field": "income"}}]},
+        {"measures": [{"histogram": {"field": "income", "level": "sna-band"}}]},
+        {"measures": [{"histogram": {"field": "income", "cuts": [5]}}]},
+        {"measures": [{"histogram": {"field": "age", "level": "decade"}}]},
         {"by": [{"field": "income"}]},
         {"by": [{"field": "lad", "level": "street"}]},
         {"where": [{"field": "income", "from": 1, "to": 2}]},
@@ -92,6 +98,10 @@ def damaged(path: str, item: Any) -> dict[str, Any]:
     [
         ("request/measures", ["median_gravity"]),
         ("request/measures", 7),
+        ("request/shapes", 7),
+        ("request/shapes", {}),
+        ("request/shapes/histogram_gravity", {"histogram": {"field": "gravity"}}),
+        ("request/shapes/histogram_gravity", 7),
         ("request/by", [7]),
         ("request/spend", {"share": "a lot"}),
         ("request/spend", {"share": "NaN"}),

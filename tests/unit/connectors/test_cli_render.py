@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from connectors import charts, render
+from connectors.commands.question import Question
 from connectors.errors import LocalError
 from connectors.release_table import to_csv
 from tests.unit.connectors.broker_double import REQUEST, BrokerDouble, row
@@ -143,3 +144,41 @@ def test_a_chart_has_a_limit_and_known_measures(release: dict[str, Any]) -> None
     with pytest.raises(LocalError) as caught:
         charts.svg(release | {"rows": release["rows"] * 101})
     assert caught.value.code == "too_many_bars"
+
+
+def test_a_measure_of_several_numbers_has_a_column_a_row_of_bars_and_a_csv_column_for_each(
+    release: dict[str, Any],
+) -> None:
+    bands = {
+        name: {"value": value, "unrounded": value, "noise_interval": [value - 2, value + 2], "usable": value > 5}
+        for name, value in (("1", 9.0), ("5+", 3.0))
+    }
+    parts = [{"part": name, "from": None, "to": None, **number} for name, number in bands.items()]
+    made = release | {
+        "columns": ["lad", "repeat"],
+        "rows": [{"keys": {"lad": "E06000022"}, "measures": {"repeat": {"parts": parts}}}],
+    }
+    head, line = to_csv(made).splitlines()
+    assert head == (
+        "lad,repeat_1,repeat_1_unrounded,repeat_1_low,repeat_1_high,repeat_1_usable,"
+        "repeat_5+,repeat_5+_unrounded,repeat_5+_low,repeat_5+_high,repeat_5+_usable"
+    )
+    assert line == "E06000022,9.0,9.0,7.0,11.0,true,3.0,3.0,1.0,5.0,false"
+    assert "repeat_5+" in shown(render.release_table(made))
+    assert shown(render.error_bars(made)).count("E06000022") == 2
+    assert charts.svg(made, "repeat_5+").startswith(b"<?xml")
+
+
+@pytest.mark.parametrize(
+    ("text", "measure"),
+    [
+        ("repeat", {"repeat": {}}),
+        ("mean:gravity", {"mean": {"field": "gravity"}}),
+        ("histogram:age=sna-band", {"histogram": {"field": "age", "level": "sna-band"}}),
+        ("histogram:age=18", {"histogram": {"field": "age", "cuts": ["18"]}}),
+        ("histogram:harm=-1,2.5", {"histogram": {"field": "harm", "cuts": ["-1", "2.5"]}}),
+    ],
+)
+def test_a_measure_is_written_on_the_command_line_with_its_column_and_bins(text: str, measure: dict[str, Any]) -> None:
+    asked = Question(dataset="police-violence", purpose="needs-assessment", measures=[text], share="0.1")
+    assert asked.request()["measures"] == [measure]

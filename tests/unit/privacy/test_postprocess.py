@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
@@ -7,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.policy.plan import Measured
+from service.policy.plan import Binned, Measured, NumberKeys
+from service.privacy.measures.registry import released as column_of
 from service.privacy.mechanism import gaussian
-from service.privacy.postprocess import NoisyVector, UsableRule, release_measure
+from service.privacy.postprocess import Column, NoisyVector, UsableRule
 from service.privacy.sensitivity import Sensitivity
+from tests.spec.harness import REPEAT
 
 COUNT = Measured("count")
 HARM = Measured("sum", "harm", -100, 100, decimals=1)
@@ -18,23 +21,46 @@ MEAN = Measured("mean", "harm", -100, 100, decimals=1)
 RULE = UsableRule(Decimal("0.30"), 10)
 NOISE = gaussian(Sensitivity(1024, 1024**2), 1024)
 """One record's standard deviation: a 95% half-width of 1.96 records."""
-HALF = Decimal(NOISE.half_width(Decimal("0.05"))) / 1024
+HALF = Fraction(NOISE.half_width(Decimal("0.05")), 1024)
+
+
+@dataclass(frozen=True)
+class Released:
+    """One number of a column, in the measure's own units."""
+
+    value: Decimal
+    unrounded: Fraction
+    low: Fraction
+    high: Fraction
+    usable: bool
+
+
+def numbers(made: Column) -> list[Released]:
+    def exact(number: int) -> Fraction:
+        return Fraction(number, made.units)
+
+    columns = zip(made.values, made.unrounded, made.low, made.high, made.usable, strict=True)
+    return [
+        Released(Decimal(value).scaleb(-made.places), exact(unrounded), exact(low), exact(high), usable)
+        for value, unrounded, low, high, usable in columns
+    ]
 
 
 def released(measure, *values, rule=RULE):
-    return release_measure(measure, {measure.kind: NoisyVector(values, NOISE)}, rule)
+    noisy = NoisyVector(values, NOISE, 1024 * 10**measure.decimals)
+    return numbers(column_of(measure, {measure.kind: noisy}, rule))
 
 
 def mean(total, count, noise=NOISE):
-    vectors = {"sum": NoisyVector([total], noise), "count": NoisyVector([count], noise)}
-    (made,) = release_measure(MEAN, vectors, RULE)
+    vectors = {"sum": NoisyVector([total], noise, 10240), "count": NoisyVector([count], noise, 1024)}
+    (made,) = numbers(column_of(MEAN, vectors, RULE))
     return made
 
 
 def test_a_count_is_rounded_and_its_exact_noisy_value_kept_beside():
     (made,) = released(COUNT, 20 * 1024 + 700)
     assert made.value == 21
-    assert made.unrounded == Decimal("20.68359375")
+    assert made.unrounded == Fraction(20 * 1024 + 700, 1024)
     assert made.low == made.unrounded - HALF
     assert made.high == made.unrounded + HALF
 
@@ -73,7 +99,7 @@ def test_a_mean_is_the_ratio_of_two_noisy_totals():
     made = mean(total=1024 * 2500, count=1024 * 1000)
     assert made.value == Decimal("0.250")
     assert made.low < made.unrounded < made.high
-    assert made.high - made.low < Decimal("0.01")
+    assert made.high - made.low < Fraction(1, 100)
 
 
 def test_a_mean_over_many_rows_is_usable_when_its_interval_is_narrow():
@@ -113,3 +139,24 @@ def test_a_means_interval_holds_whenever_both_totals_lie_in_theirs(total, count,
 def test_the_unrounded_value_loses_nothing(noisy):
     (made,) = released(HARM, noisy)
     assert Fraction(made.unrounded) * 10 * 1024 == noisy
+
+
+def test_bands_have_a_number_each_in_every_cell_with_their_ends():
+    noisy = NoisyVector([1024 * n for n in (9, 4, 2, -1, 30, 3, 1, 0)], NOISE, 1024)
+    made = column_of(REPEAT, {"persons": noisy}, RULE)
+    assert [(part.name, part.says["from"], part.says["to"]) for part in made.parts] == [
+        ("1", 1, 1), ("2", 2, 2), ("3-4", 3, 4), ("5+", 5, None),
+    ]  # fmt: skip
+    assert made.values == [9, 4, 2, 0, 30, 3, 1, 0]
+    assert made.usable == [False] * 4 + [True] + [False] * 3
+
+
+def test_the_bins_of_a_decimal_column_tell_their_ends_in_its_own_units():
+    bands = (("under 1.5", Binned.LOWEST, 14), ("1.5 and over", 15, Binned.HIGHEST))
+    bins = Binned(NumberKeys("harm", "cuts", ("under 1.5", "1.5 and over", "unknown"), bands))
+    measure = Measured("histogram", "harm", -100, 100, 1, bins)
+    made = column_of(measure, {"count": NoisyVector([1024, 2048, 3072], NOISE, 1024)}, RULE)
+    assert [dict(part.says) for part in made.parts] == [
+        {"from": None, "to": 1.4}, {"from": 1.5, "to": None}, {"from": None, "to": None},
+    ]  # fmt: skip
+    assert (made.values, made.units) == ([1, 2, 3], 1024)

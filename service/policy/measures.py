@@ -1,0 +1,158 @@
+"""Whether a grant lets a measure be asked, and what it comes to in the effective plan."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from schemas.artefacts import Library
+from schemas.clauses.grants import Grant
+from schemas.measures import CUTS, KINDS, InBins, Measure
+from schemas.table_schema import AS_IS, Column, TableSchema
+from service.errors import Malformed
+from service.policy import keys
+from service.policy.failures import Failures
+from service.policy.filters import UNKNOWN
+from service.policy.plan import Binned, Measured, NumberKeys
+
+_REPEAT = Binned(
+    NumberKeys(
+        "rows",
+        "repeat",
+        ("1", "2", "3-4", "5+"),
+        (("1", 1, 1), ("2", 2, 2), ("3-4", 3, 4), ("5+", 5, Binned.HIGHEST)),
+    )
+)
+"""By how many rows ``repeat`` tells persons apart."""
+
+
+def permitted(item: Measure, grant: Grant) -> bool:
+    """Whether a grant's clause of the measure's kind names it: the kind, or the column it is of."""
+    allowed = getattr(grant.measure, item.kind)
+    return bool(allowed) if item.of is None else item.of in allowed
+
+
+def measured(item: Measure, schema: TableSchema, grant: Grant, library: Library, failures: Failures) -> Measured | None:
+    """Return what a measure comes to, or None once ``failures`` was told why it is not granted.
+
+    Raises:
+        Malformed: it makes no sense of its column.
+    """
+    if permitted(item, grant):
+        return _BUILD[item.kind](item, schema, library)
+    if item.of is None:
+        said_no = item.kind in grant.measure.model_fields_set
+        failures.refuse(not said_no, f"measure/{item.kind}", f"the grant does not let {item.kind} be measured")
+    else:
+        failures.gap(f"measure/{item.kind}", f"no grant covers the {item.kind} of {item.of}")
+    return None
+
+
+def mended(item: Measure, schema: TableSchema, grant: Grant, library: Library) -> Measure | None:
+    """Return a measure of the same kind and column that a grant lets be asked; None where there is none."""
+    if not permitted(item, grant):
+        return None
+    try:
+        _BUILD[item.kind](item, schema, library)
+    except Malformed:
+        return _simplest(item.kind, item.of, schema)
+    return item
+
+
+def instead(schema: TableSchema, grant: Grant) -> Measure | None:
+    """Return a measure that a grant lets be asked, the plainest kind first; None where it lets none."""
+    for kind in KINDS:
+        allowed = getattr(grant.measure, kind)
+        if allowed:
+            return _simplest(kind, None if allowed is True else min(allowed), schema)
+    return None
+
+
+def _simplest(kind: str, of: str | None, schema: TableSchema) -> Measure:
+    """Return a measure of a kind, by nothing but its column, if it has one, and the middle of it where it has bins."""
+    parameters: dict[str, Any] = {} if of is None else {"field": of}
+    if of is not None and kind in _IN_BINS:
+        column = schema.column(of)
+        low, high = column.bounds
+        parameters["cuts"] = (_shown((low + high) // 2, column.decimals),)
+    return Measure.model_validate({kind: parameters})
+
+
+# --- what each kind comes to
+
+
+def _plain(item: Measure, schema: TableSchema, library: Library) -> Measured:
+    del schema, library
+    return Measured(item.kind)
+
+
+def _repeat(item: Measure, schema: TableSchema, library: Library) -> Measured:
+    del schema, library
+    return Measured(item.kind, detail=_REPEAT)
+
+
+def _of_number(item: Measure, schema: TableSchema, library: Library) -> Measured:
+    del library
+    column = _column(item, schema)
+    low, high = column.bounds
+    return Measured(item.kind, column.name, low, high, column.decimals)
+
+
+def _in_bins(item: Measure, schema: TableSchema, library: Library) -> Measured:
+    column, shape = _column(item, schema), item.shape
+    low, high = column.bounds
+    if not isinstance(shape, InBins):
+        raise RuntimeError(f"{item.kind} has bins")  # noqa: TRY004 - a kind entered with another kind's builder
+    found = _cut(column, shape.cuts) if shape.cuts is not None else _banded(column, shape.level or AS_IS, library)
+    return Measured(item.kind, column.name, low, high, column.decimals, Binned(found))
+
+
+def _column(item: Measure, schema: TableSchema) -> Column:
+    if item.of is None:
+        raise RuntimeError(f"{item.kind} is of a column")
+    return schema.column(item.of)
+
+
+def _cut(column: Column, cuts: tuple[Decimal, ...]) -> NumberKeys:
+    """Return the bins between cut points, what lies below the first and from the last on, and the unknown."""
+    stored = [cut * 10**column.decimals for cut in cuts]
+    if any(cut != int(cut) for cut in stored):
+        raise Malformed(f"{column.name} has {column.decimals} decimal places, and so have its cuts", code="wrong_bins")
+    firsts = [int(cut) for cut in stored]
+    bands = [(f"under {_shown(firsts[0], column.decimals)}", Binned.LOWEST, firsts[0] - 1)]
+    for first, after in itertools.pairwise(firsts):
+        ends = [_shown(first, column.decimals), _shown(after - 1, column.decimals)]
+        bands.append((" to ".join(dict.fromkeys(ends)), first, after - 1))
+    bands.append((f"{_shown(firsts[-1], column.decimals)} and over", firsts[-1], Binned.HIGHEST))
+    return _known(column, CUTS, bands)
+
+
+def _banded(column: Column, level: str, library: Library) -> NumberKeys:
+    """Return the bands of a level of the column, all of them, and the unknown."""
+    if level not in column.all_levels or column.kind != "integer":
+        raise Malformed(f"{column.name} has no bands of {level}; name a level of it, or cuts", code="wrong_bins")
+    found = keys.build(column, level, (), library)
+    if not isinstance(found, NumberKeys):
+        raise RuntimeError("whole numbers are grouped by bands")  # noqa: TRY004 - as keys.build has it
+    return _known(column, level, found.bands)
+
+
+def _known(column: Column, level: str, bands: Sequence[tuple[str, int, int]]) -> NumberKeys:
+    return NumberKeys(column.name, level, (*(key for key, _, _ in bands), UNKNOWN), tuple(bands))
+
+
+def _shown(stored: int, decimals: int) -> str:
+    return str(Decimal(stored).scaleb(-decimals))
+
+
+_IN_BINS = frozenset({"histogram"})
+_BUILD: Mapping[str, Callable[[Measure, TableSchema, Library], Measured]] = {
+    "count": _plain,
+    "persons": _plain,
+    "sum": _of_number,
+    "mean": _of_number,
+    "repeat": _repeat,
+    "histogram": _in_bins,
+}

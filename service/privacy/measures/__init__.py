@@ -1,0 +1,1 @@
+"""The measures: one file a kind, found by ``registry``. How to add one: CONTRIBUTING.md."""

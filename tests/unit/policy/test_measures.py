@@ -1,0 +1,172 @@
+"""What measures with bins come to under a grant, and what of them is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from schemas.clauses.measures import FIELDS, FLAGS, Measures
+from schemas.fit import misfits
+from schemas.measures import KINDS, Measure
+from schemas.model import InvalidDocument
+from service.errors import Malformed
+from service.policy import measures
+from service.policy.decide import decide
+from service.policy.nearest import explained
+from service.policy.plan import Binned
+
+GRANT = {
+    "to": ["as-opcc"],
+    "for": ["needs-assessment"],
+    "dataset": "police-violence",
+    "group_by": {"lad": ["as-is"]},
+    "measure": {"count": True, "repeat": True, "histogram": ["age", "gravity"]},
+}
+
+
+def planned(agreement, library, request):
+    decision = decide(agreement, library, "as-opcc", request)
+    assert decision.allowed, decision
+    return decision.plan
+
+
+def nearest_to(decision, agreement, library, asked):
+    found = explained(decision, agreement, library, "as-opcc", asked).nearest
+    assert found is not None
+    return found.request
+
+
+def histogram(field="age", **bins):
+    return {"histogram": {"field": field, **bins}}
+
+
+def test_every_kind_of_request_has_a_grant_clause_and_a_place_in_the_plan():
+    assert set(measures._BUILD) == set(KINDS)
+    assert set(Measures.model_fields) == set(KINDS) == {*FLAGS, *FIELDS}
+
+
+def test_cut_points_make_bins_that_hold_every_row(small, library, ask):
+    (found,) = planned(small(GRANT), library, ask(measures=[histogram(cuts=[18, "65"])])).measures
+    assert (found.name, found.parts) == ("histogram_age", 4)
+    assert found.detail.keys.keys == ("under 18", "18 to 64", "65 and over", "unknown")
+    assert found.detail.keys.bands == (
+        ("under 18", Binned.LOWEST, 17), ("18 to 64", 18, 64), ("65 and over", 65, Binned.HIGHEST),
+    )  # fmt: skip
+
+
+def test_bins_of_a_level_are_its_bands_and_the_unknown(small, library, ask):
+    (found,) = planned(small(GRANT), library, ask(measures=[histogram(level="sna-band")])).measures
+    assert found.name == "histogram_age_sna_band"
+    assert found.detail.keys.keys == (*(key for key, _, _ in found.detail.keys.bands), "unknown")
+
+
+def test_a_single_number_between_cuts_is_called_by_itself(small, library, ask):
+    (found,) = planned(small(GRANT), library, ask(measures=[histogram("gravity", cuts=[2, 3])])).measures
+    assert found.detail.keys.keys == ("under 2", "2", "3 and over", "unknown")
+
+
+@pytest.mark.parametrize("bins", [{"cuts": ["1.5"]}, {"level": "decade"}])
+def test_bins_that_the_column_does_not_have_make_no_sense(small, library, ask, bins):
+    with pytest.raises(Malformed) as refused:
+        decide(small(GRANT), library, "as-opcc", ask(measures=[histogram(**bins)]))
+    assert refused.value.code == "wrong_bins"
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        {"histogram": {"field": "age"}},
+        {"histogram": {"field": "age", "level": "sna-band", "cuts": [18]}},
+        {"histogram": {"field": "age", "cuts": []}},
+        {"histogram": {"field": "age", "cuts": [18, 18]}},
+        {"histogram": {"field": "age", "cuts": [65, 18]}},
+        {"histogram": {"field": "age", "cuts": [1.5]}},
+        {"histogram": {"field": "age", "cuts": [True]}},
+        {"histogram": {"field": "age", "cuts": ["1."]}},
+        {"histogram": {"field": "age", "cuts": ["1e3"]}},
+        {"histogram": {"field": "age", "cuts": ["4857773456"]}},
+        {"histogram": {"field": "age", "cuts": list(range(51))}},
+        {"repeat": {"bands": [1]}},
+        {"repeat": {}, "count": {}},
+        {"median": {"field": "age"}},
+    ],
+)
+def test_a_measure_of_another_shape_is_not_read(ask, measure):
+    with pytest.raises(InvalidDocument):
+        ask(measures=[measure])
+
+
+def test_two_histograms_of_one_column_need_names_that_differ(ask):
+    assert ask(measures=[histogram(level="sna-band"), histogram(cuts=[18])])
+    with pytest.raises(InvalidDocument):
+        ask(measures=[histogram(cuts=[18]), histogram(cuts=[19])])
+
+
+@pytest.mark.parametrize(
+    ("measure", "clause"),
+    [({"repeat": {}}, "grants/0/measure/repeat"), (histogram(cuts=[18]), "grants/0/measure/histogram")],
+)
+def test_what_the_grant_does_not_name_is_refused_by_the_clause_of_its_kind(small, library, ask, measure, clause):
+    agreement = small(GRANT | {"measure": {"count": True}})
+    asked = ask(measures=[measure])
+    decision = decide(agreement, library, "as-opcc", asked)
+    assert (decision.allowed, [reason.clause for reason in decision.reasons]) == (False, [clause])
+    nearest = nearest_to(decision, agreement, library, asked)
+    assert [item.kind for item in nearest.measures] == ["count"]
+
+
+def test_where_bins_alone_are_granted_the_nearest_request_asks_for_some(small, library, ask):
+    agreement = small(GRANT | {"measure": {"histogram": ["age"]}})
+    asked = ask(measures=[{"count": {}}])
+    decision = decide(agreement, library, "as-opcc", asked)
+    (found,) = nearest_to(decision, agreement, library, asked).measures
+    assert (found.kind, found.of) == ("histogram", "age")
+
+
+def test_bins_are_a_grouping_and_count_among_the_columns_of_a_question(small, library, ask):
+    agreement = small(GRANT | {"most_fields": 1})
+    assert decide(agreement, library, "as-opcc", ask(measures=[histogram(cuts=[18])])).allowed
+    asked = ask(measures=[histogram(cuts=[18])], by=[{"field": "lad"}])
+    decision = decide(agreement, library, "as-opcc", asked)
+    assert [reason.clause for reason in decision.reasons] == ["grants/0/most_fields"]
+    nearest = nearest_to(decision, agreement, library, asked)
+    assert (nearest.by, [item.kind for item in nearest.measures]) == ((), ["histogram"])
+
+
+def test_bins_count_towards_the_most_numbers_of_a_table(small, library, ask, monkeypatch):
+    agreement, asked = small(GRANT), ask(measures=[histogram(cuts=[18])], by=[{"field": "lad"}])
+    plan = planned(agreement, library, asked)
+    assert plan.numbers == plan.cells * 3
+    monkeypatch.setattr("service.policy.keys.MAX_CELLS", plan.cells * 3 - 1)
+    with pytest.raises(Malformed) as refused:
+        decide(agreement, library, "as-opcc", asked)
+    assert refused.value.code == "too_many_cells"
+
+
+def test_other_bins_are_another_question_and_the_same_bins_the_same(small, library, ask):
+    agreement, versions = small(GRANT), {"police-violence": "v1"}
+
+    def named(*cuts):
+        return planned(agreement, library, ask(measures=[histogram(cuts=list(cuts))])).identity(versions)
+
+    assert named(18) == named("18")
+    assert named(18) != named(19)
+
+
+def test_persons_by_their_records_are_no_measure_of_a_record_dataset(library, change):
+    def edit(value):
+        value["grants"].append(
+            {"to": ["as-opcc"], "for": ["needs-assessment"], "dataset": "street-crime", "measure": {"repeat": True}}
+        )
+
+    found = misfits(change(edit), library)
+    assert [(item.code, item.path.rpartition("/")[2]) for item in found] == [("no_persons", "repeat")]
+
+
+def test_a_measure_is_written_as_it_was_read(ask):
+    written: list[dict[str, Any]] = [{"repeat": {}}, histogram(level="sna-band"), {"sum": {"field": "gravity"}}]
+    for given in written:
+        (found,) = ask(measures=[given]).measures
+        assert isinstance(found, Measure)
+        assert found.as_json() == given
