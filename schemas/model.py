@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas.errors import DocumentError
-from schemas.told import told_path
+from schemas.told import step, told_path
 
 _ENCODE = json.JSONEncoder(allow_nan=False).encode
 _MAX_FINDINGS = 50
@@ -47,7 +47,7 @@ def read(model: type[Model], value: Any) -> Model:
         return model.model_validate_json(_ENCODE(value))
     except ValidationError as error:
         findings = [
-            ("/".join(str(part) for part in found["loc"]), found["msg"])
+            ("/".join(step(str(part)) for part in found["loc"]), found["msg"])
             for found in error.errors(include_input=False, include_url=False, include_context=False)[:_MAX_FINDINGS]
         ]
         raise InvalidDocument(findings) from None

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from schemas.errors import DocumentError
+from schemas.told import step
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 50
@@ -74,7 +75,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise DocumentError("duplicate_key", "a key stands twice in one object", key[:80])
+                raise DocumentError("duplicate_key", "a key stands twice in one object", step(key))
             seen.add(key)
     return made
 

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from schemas.errors import DocumentError
+from schemas.told import step
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 50
@@ -99,10 +100,10 @@ def _place(stack: list[_Frame], documents: list[Any], value: Any, event: Any) ->
             raise _refused("not_text_key", event, "a key must be text", frame.path)
         key = event.value
         if key in frame.value:
-            raise _refused("duplicate_key", event, "a key stands twice", f"{frame.path}/{key}"[:200])
+            raise _refused("duplicate_key", event, "a key stands twice", f"{frame.path}/{step(key)}")
         frame.key = key
         return ""
-    path = f"{frame.path}/{frame.key}".lstrip("/")
+    path = f"{frame.path}/{step(frame.key)}".lstrip("/")
     frame.value[frame.key] = value
     frame.key = None
     return path

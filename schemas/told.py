@@ -18,6 +18,17 @@ _SECRET = re.compile(r"(?<!sha256:)(?<![0-9a-fA-F])[0-9a-fA-F]{32,}|eyJ[\w-]{8,}
 """Pseudonyms and digests of anything but artefacts and documents; JSON Web Tokens; PEM keys."""
 
 
+_ARTEFACT = re.compile(r"[a-z0-9-]{1,40}/v[0-9]{1,4}\Z")
+
+
+def step(key: str) -> str:
+    """Return a key as one step of a path: withheld where a slash in it would pass its parts off as names.
+
+    The name of an artefact is the one kind of key with a slash that documents have.
+    """
+    return key if "/" not in key or _ARTEFACT.match(key) else WITHHELD
+
+
 @lru_cache(maxsize=4096)
 def told_path(path: str) -> str:
     """Return the place of an error in a document, with each part that is no plain name withheld."""
@@ -36,7 +47,8 @@ def told(value: Any) -> Any:
 
 
 def _cut(path: str) -> list[str]:
-    return path[:MAX_TEXT].split("/")
+    parts = path[:MAX_TEXT].split("/")
+    return parts if len(path) <= MAX_TEXT else [*parts[:-1], WITHHELD]  # what is cut short may look like a name
 
 
 @lru_cache(maxsize=4096)
