@@ -20,21 +20,20 @@ from typing import Any
 
 from schemas.canonical import canonical
 from schemas.request import AggregateRequest
-from service.aggregates import approvals
+from service.aggregates import approvals, reservations, spending
 from service.aggregates import release as releases
 from service.aggregates.amended import check_same
 from service.aggregates.case import Case, Scope, binding, decided, entry, names, pinned, refused, request_text, versions
 from service.aggregates.intents import Question, spend_as_text
 from service.aggregates.ports import Binding, IntentRow, ReleaseRow, Store, Transaction, VersionName
 from service.aggregates.refusals import OUR_FAULT, refusal
-from service.aggregates.spending import charge_request, elsewhere, remaining
 from service.agreements.periods import current_period
 from service.audit.appends import Appends
 from service.audit.entry import Charge, Kind, Screen, format_time
 from service.audit.entry import Decision as EntryDecision
 from service.budget.caps import Caps, caps
-from service.budget.ledger import postings
-from service.errors import ConcordatError, Forbidden
+from service.budget.ledger import ChargeRequest
+from service.errors import ConcordatError
 from service.identity.caller import Caller
 
 ROUTE = "aggregates"
@@ -88,6 +87,7 @@ class Asking:
             Malformed: the request makes no sense, or its reason names someone; logged.
         """
         now = self.clock()
+        reservations.lapse(self.store, agreement_id, now)
         with self._logging_refusals(caller, agreement_id, request), self.store.read() as tx:
             case = self._case(tx, caller, agreement_id, request, now)
             body = self._previewed(tx, case)
@@ -104,15 +104,21 @@ class Asking:
             made["needs_approval"] = approvals.outlook(tx, _asked(case, question, limits))
         held = tx.answers.best_release(case.found.row.id, case.plan.identity(names(versions(tx, case))))
         repeat = held is not None and held.rho_nano >= question.price.rho_nano
-        left = remaining(tx, case, limits)
+        left = spending.remaining_of(tx, case, limits)
+        made["remaining"] = spending.told(left, case, limits)
         return made | releases.preview(
-            question, case.found.agreement, limits, case.caller.party, remaining=left, repeat=repeat
+            question, case.found.agreement, limits, case.caller.party, remaining=left.rho_nano, repeat=repeat
         )
 
     # --- ask
 
     def prepare(
-        self, caller: Caller, agreement_id: str, key: str, request: AggregateRequest
+        self,
+        caller: Caller,
+        agreement_id: str,
+        key: str,
+        request: AggregateRequest,
+        reservation: str | None = None,
     ) -> Ready | Pending | approvals.Waiting:
         """Decide, and charge or find the stored answer, or say who has to approve first: step 1.
 
@@ -121,13 +127,16 @@ class Asking:
             agreement_id: The agreement.
             key: The idempotency key.
             request: The question.
+            reservation: The caller's reservation that its charge is taken from; nothing else depends on it.
 
         Raises:
             Forbidden: with the decision; logged.
             Malformed: logged too; nothing was charged.
-            Conflict: the key was used with another body.
+            NotFound: the caller has no such reservation.
+            Conflict: the key was used with another body, or the reservation is over.
         """
         now = self.clock()
+        reservations.lapse(self.store, agreement_id, now)
         scope = (caller.party, caller.client, ROUTE, agreement_id, key)
         with self._logging_refusals(caller, agreement_id, request):
             with self.store.read() as tx:
@@ -136,14 +145,16 @@ class Asking:
             if case.decision.allowed:
                 with self.store.write() as tx:
                     case = self._case(tx, caller, agreement_id, request, now)
-                    made = self._prepare(tx, case, scope)
+                    made = self._prepare(tx, case, scope, reservation)
                     self.fault("before-charge-commit")
                 return made
         error = case.refusal()  # most refusals end here: they keep nobody waiting for the write lock
         self.appends.append(refused(case, error))
         raise error
 
-    def _prepare(self, tx: Transaction, case: Case, scope: Scope) -> Ready | Pending | approvals.Waiting:
+    def _prepare(
+        self, tx: Transaction, case: Case, scope: Scope, reservation: str | None
+    ) -> Ready | Pending | approvals.Waiting:
         body_digest, bound = binding(tx, case, scope)
         if not case.decision.allowed:
             raise case.refusal()
@@ -172,7 +183,8 @@ class Asking:
             self._log(tx, Kind.REPEATED, case, result={"intent": running.id})
             tx.answers.bind(scope, Binding(body_digest, running.id), format_time(case.now))
             return Pending(running)
-        intent = self._charge(tx, case, question, limits, read, identity)
+        charge = self._charge(tx, case, question, limits, reservation)
+        intent = self._intend(tx, case, question, charge, read, reservation)
         tx.answers.bind(scope, Binding(body_digest, intent.id), format_time(case.now))
         return Pending(intent)
 
@@ -201,31 +213,36 @@ class Asking:
         return Ready(self.sign(body).decode())
 
     def _charge(
+        self, tx: Transaction, case: Case, question: Question, limits: Caps, reservation: str | None
+    ) -> ChargeRequest:
+        """Take what a question costs from the accounts, or from what the reservation holds on them."""
+        found = case.found
+        period = tx.agreements.raise_period_floor(found.row.id, current_period(found, case.now))
+        charge = spending.charge_request(case, period, self.new_id("intent"), question.price.rho_nano)
+        wanted = spending.wanted(tx, found, charge, limits)
+        if reservation is None:
+            failed = tx.ledger.post(charge, wanted)
+        else:
+            asked_for = (case.request.purpose, _asked(case, question, limits).plan_identity)
+            failed = reservations.draw(tx, reservation, charge, wanted, asked_for)
+        if failed is not None:
+            raise spending.refused(failed, case.decision.weighed)
+        return charge
+
+    def _intend(
         self,
         tx: Transaction,
         case: Case,
         question: Question,
-        limits: Caps,
+        charge: ChargeRequest,
         read: dict[str, VersionName],
-        identity: str,
+        reservation: str | None,
     ) -> IntentRow:
+        """Log a charge, and write down everything needed to answer its question once."""
         found, caller = case.found, case.caller
-        period = tx.agreements.raise_period_floor(found.row.id, current_period(found, case.now))
-        charge = charge_request(case, period, self.new_id("intent"), question.price.rho_nano)
-        failed = tx.ledger.post(charge, postings(charge, limits, elsewhere(tx, case, charge)))
-        if failed is not None:
-            raise Forbidden(
-                failed.words,
-                code=failed.code,
-                decision={
-                    "outcome": "refused",
-                    "code": failed.code,
-                    "clauses": [failed.clause],
-                    "reasons": [{"clause": failed.clause, "words": failed.words}],
-                    "weighed": list(case.decision.weighed),
-                },
-            )
-        index = self._log(tx, Kind.CHARGED, case, charge=Charge(charge.intent, period, charge.rho_nano, 0, charge.unit))
+        told = Charge(charge.intent, charge.period, charge.rho_nano, charge.delta_e18, charge.unit)
+        drawn = {"reservation": reservation} if reservation is not None else None
+        index = self._log(tx, Kind.CHARGED, case, charge=told, result=drawn)
         row = IntentRow(
             id=charge.intent,
             agreement=found.row.id,
@@ -237,7 +254,7 @@ class Asking:
             purpose=case.request.purpose,
             dataset=case.request.dataset,
             request=request_text(case.request),
-            identity=identity,
+            identity=case.plan.identity(names(read)),
             spend=spend_as_text(question.spend),
             rho_nano=question.price.rho_nano,
             pinned=canonical(pinned(tx, case, read)).decode(),

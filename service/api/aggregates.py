@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from schemas import strict_json
 from schemas.errors import DocumentError
 from schemas.request import AggregateRequest, parse
+from schemas.reservation import HEADER
 from schemas.told import told
 from service.aggregates.approvals import Waiting
 from service.aggregates.asking import Pending, Ready
@@ -38,7 +39,14 @@ _KEY = {
             "in": "header",
             "required": True,
             "schema": {"type": "string", "maxLength": 128},
-        }
+        },
+        {
+            "name": HEADER,
+            "in": "header",
+            "required": False,
+            "description": "A reservation of the caller's, which the charge is taken from",
+            "schema": {"type": "string", "maxLength": 80},
+        },
     ]
 }
 
@@ -106,7 +114,7 @@ async def ask(agreement: str, request: Request) -> Response:
         except Malformed as error:
             broker.asking.refused(caller, agreement, error, asked)
             raise
-        return broker.asking.prepare(caller, agreement, key, asked)
+        return broker.asking.prepare(caller, agreement, key, asked, request.headers.get(HEADER))
 
     made = await run_in_threadpool(prepare)
     if isinstance(made, Waiting):
@@ -149,11 +157,3 @@ def release(agreement: str, release: str, request: Request, broker: Annotated[Br
     with logged.refusals(broker, caller, "release", agreement):
         body = broker.reading.release(caller, agreement, release)
     return tables.response(body, accept)
-
-
-@router.get("/budget", summary="The privacy budget")
-def budget(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
-    """Caps, shares, what is spent and left, by whom, and when it renews."""
-    caller = broker.caller(request)
-    with logged.read(broker, caller, "budget", agreement):
-        return broker.reading.budget(caller, agreement)

@@ -18,6 +18,7 @@ from service.api import (
     agreements,
     approvals,
     audit,
+    budget,
     extracts,
     health,
     problems,
@@ -55,7 +56,19 @@ def create(broker: Broker | None, version: str) -> FastAPI:
     )
     app.state.broker = broker
     problems.install(app)
-    for part in (aggregates, approvals, audit, extracts, agreements, versions, simulate, renderings, sign_in, health):
+    for part in (
+        aggregates,
+        approvals,
+        budget,
+        audit,
+        extracts,
+        agreements,
+        versions,
+        simulate,
+        renderings,
+        sign_in,
+        health,
+    ):
         app.include_router(part.router)
     if broker is not None:
         counter = Counter(

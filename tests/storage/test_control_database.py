@@ -18,7 +18,7 @@ from service.audit import merkle
 from service.audit.entry import Caller, Entry, Kind
 from service.audit.ports import SearchTerms
 from service.budget.caps import Caps
-from service.budget.ledger import ChargeRequest, account, postings
+from service.budget.ledger import Balance, ChargeRequest, account, postings
 from service.errors import Forbidden
 from service.storage.tables import (
     AgreementCompletion,
@@ -36,6 +36,7 @@ from tests.support.world import BROKER, NOON, World, make_world
 from tests.unit.intake.contract_extract_store import ExtractStoreContract
 
 CAPS = Caps(period=50, lifetime=1000, shares={"hub": 50}, requests={"hub": 10})
+WANTED = ChargeRequest("i", "a", 1, "hub", "c", "person", 0, ("s/d",), 10, 0, "2026-11-22T00:00:00.000Z")
 needs_postgres = pytest.mark.skipif(binaries() is None, reason="PostgreSQL's server is not installed")
 both = pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=needs_postgres)])
 
@@ -133,7 +134,9 @@ def test_40_concurrent_charges_against_a_budget_for_5_take_exactly_5(fresh, kind
     outcomes: list[bool] = []
 
     def charge(number):
-        wanted = ChargeRequest(f"i{number}", "a", 1, "hub", "person", 0, ("s/d",), 10, 0, "2026-11-22T00:00:00.000Z")
+        wanted = ChargeRequest(
+            f"i{number}", "a", 1, "hub", "c", "person", 0, ("s/d",), 10, 0, "2026-11-22T00:00:00.000Z"
+        )
         try:
             with world.store.write() as tx:
                 failed = tx.ledger.post(wanted, postings(wanted, CAPS, {}))
@@ -150,7 +153,7 @@ def test_40_concurrent_charges_against_a_budget_for_5_take_exactly_5(fresh, kind
         thread.join()
     assert sorted(outcomes) == [False] * 35 + [True] * 5
     with world.store.read() as tx:
-        assert tx.ledger.spent([account("a", "person"), "nobody"]) == [50, 0]
+        assert tx.ledger.balances([account("a", "person"), "nobody"]) == [Balance(50), Balance()]
 
 
 @both
@@ -180,7 +183,7 @@ def test_concurrent_writers_make_one_log_whose_root_is_right(fresh, kind):
 @both
 def test_what_is_append_only_is_neither_changed_nor_deleted(fresh, kind):
     world = fresh(kind)
-    wanted = ChargeRequest("i", "a", 1, "hub", "person", 0, ("s/d",), 10, 0, "2026-11-22T00:00:00.000Z")
+    wanted = WANTED
     with world.store.write() as tx:
         tx.ledger.post(wanted, postings(wanted, CAPS, {}))
         tx.log.append(Entry(kind=Kind.READ, time=datetime.now(UTC), caller=Caller(), nonce=secrets.token_hex(16)))

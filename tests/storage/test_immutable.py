@@ -26,7 +26,7 @@ def server() -> Iterator[str]:
 def filled(world: World) -> World:
     """Put an agreement in force and a charge on its ledger."""
     agreement = world.in_force()["id"]
-    wanted = ChargeRequest("i", agreement, 1, "hub", "person", 0, ("s/d",), 10, 0, "2026-11-22T00:00:00.000Z")
+    wanted = ChargeRequest("i", agreement, 1, "hub", "c", "person", 0, ("s/d",), 10, 0, "2026-11-22T00:00:00.000Z")
     with world.store.write() as tx:
         assert tx.ledger.post(wanted, postings(wanted, CAPS, {})) is None
         tx.agreements.raise_period_floor(agreement, 3)
@@ -104,7 +104,7 @@ SQLITE = {
     "completion replaced": "INSERT OR REPLACE INTO agreement_completion SELECT agreement, version, '[]', '' "
     "FROM agreement_completion",
     "artefact replaced": "INSERT OR REPLACE INTO artefact SELECT digest, name, '{}' FROM artefact",
-    "account replaced": "INSERT OR REPLACE INTO account SELECT key, 0, 0 FROM account",
+    "account replaced": "INSERT OR REPLACE INTO account SELECT key, 0, 0, 0, 0 FROM account",
     "charge replaced": "INSERT OR REPLACE INTO charge SELECT intent, agreement, version, party, unit, period, 0, 0, at "
     "FROM charge",
     "agreement replaced": "INSERT OR REPLACE INTO agreement (id, anchor, period_floor) "
