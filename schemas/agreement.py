@@ -172,10 +172,8 @@ class Agreement(Strict):
             ):
                 for named in names:
                     yield f"grants/{index}/{part}", named, known, what
-        for party in self.privacy.shares:
+        for party in self.privacy.shares:  # analysts' quotas are of parties with a share
             yield "privacy/shares", party, parties, "party"
-        for party in self.privacy.analysts:
-            yield "privacy/analysts", party, parties, "party"
 
     def party(self, party_id: str) -> Party | None:
         """Return a party by id, None where it is none of them."""

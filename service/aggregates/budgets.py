@@ -6,6 +6,7 @@ is not: a client sees itself, a steward its party's clients, an IG lead parties.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from service.budget.ledger import Balance, account, quota_of
 from service.budget.ports import StatementLine
 from service.errors import Malformed
 from service.identity.caller import Caller, Role
+
+_MONTH = re.compile(r"[12][0-9]{3}-(0[1-9]|1[0-2])\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,11 +279,8 @@ def _month(text: str) -> tuple[str, str]:
     Raises:
         Malformed: ``bad_parameter``.
     """
-    try:
-        first = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
-        if f"{first:%Y-%m}" != text:
-            raise ValueError
-        end = (first + timedelta(days=31)).replace(day=1)
-    except (ValueError, OverflowError):
-        raise Malformed("month is written YYYY-MM", code="bad_parameter") from None
-    return format_time(first), format_time(end)
+    if _MONTH.match(text):
+        year, month = int(text[:4]), int(text[5:])
+        after = (year, month + 1) if month < 12 else (year + 1, 1)  # noqa: PLR2004 - a year's months
+        return format_time(datetime(year, month, 1, tzinfo=UTC)), format_time(datetime(*after, 1, tzinfo=UTC))
+    raise Malformed("month is written YYYY-MM", code="bad_parameter")
