@@ -22,6 +22,7 @@ from connectors.commands import (
     failures,
     log,
     look,
+    money,
     output,
     prepare,
     push,
@@ -30,7 +31,7 @@ from connectors.commands import (
 )
 
 GROUP = "concordat.commands"
-_OURS = (push, ask, approvals, look, log, check, agreement, ending, versions, renderings, prepare)
+_OURS = (push, ask, approvals, look, money, log, check, agreement, ending, versions, renderings, prepare)
 
 
 class Concordat(TyperGroup):

@@ -169,7 +169,30 @@ def _ledgers(budget: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     period = {"cap": budget["cap"], "spent": budget["spent"], "remaining": budget["remaining"]}
     lifetime = {"cap": budget["lifetime_cap"], **budget["lifetime"]}
     everyone: dict[str, Mapping[str, Any]] = {"all parties, this period": period, "all parties, lifetime": lifetime}
-    return everyone | dict(budget["shares"])
+    clients = {f"client {name}": ledger for name, ledger in (budget.get("analysts") or {}).items()}
+    return everyone | dict(budget["shares"]) | clients
+
+
+def forecast_lines(budget: Mapping[str, Any]) -> Group:
+    """Return when the period's budget, the lifetime's and each share run out at the rate of the last four weeks."""
+    told = {"all parties, this period": budget, "all parties, lifetime": budget["lifetime"], **budget["shares"]}
+    ends = {name: (part.get("forecast") or {}).get("runs_out") for name, part in told.items()}
+    lines = [
+        plain(f"At the rate of the last four weeks {name} runs out on {day}.") for name, day in ends.items() if day
+    ]
+    return Group(*lines)
+
+
+def statement_table(statement: Mapping[str, Any]) -> Table:
+    """Return what was charged in a month, by who, for what and of what."""
+    title = plain(f"What was charged in {statement.get('month')}")
+    made = Table(title=title, title_justify="left")
+    for heading in ("party", "client", "purpose", "dataset", "unit", "questions", "rho (epsilon)"):
+        made.add_column(heading)
+    for line in statement.get("lines") or ():
+        cells = [line.get(name) for name in ("party", "client", "purpose", "dataset", "unit", "questions")]
+        made.add_row(*(plain("all" if cell is None else cell) for cell in cells), _amount(line))
+    return made
 
 
 def _amount(value: Mapping[str, Any] | None) -> Text:

@@ -18,6 +18,7 @@ from schemas.clauses.privacy import Privacy
 from service.aggregates.amounts import amount, plain, rho, share
 from service.aggregates.amounts import delta as delta_text
 from service.aggregates.ports import Store, Transaction
+from service.aggregates.reservations import lapse
 from service.agreements.periods import current_period, period_start
 from service.agreements.standing import Current, visible
 from service.audit.entry import format_time
@@ -68,6 +69,7 @@ class Budgets:
             Forbidden: the agreement is not in force.
         """
         now = self.clock()
+        lapse(self.store, agreement_id, now)
         with self.store.read() as tx:
             found = visible(tx.agreements, agreement_id, now.date(), self.broker, caller.party)
             period = current_period(found, now)
