@@ -42,13 +42,13 @@ class Database:
         if self._sqlite:
             event.listen(self.engine, "connect", _configure_sqlite)
 
-    def migrate(self) -> None:
-        """Bring the tables to the newest version."""
+    def migrate(self, revision: str = "head") -> None:
+        """Bring the tables to the newest version, or to an older one as tests of migrations do."""
         config = Config()
         config.set_main_option("script_location", _MIGRATIONS)
         with self.engine.connect() as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
             connection.commit()
 
     @contextmanager

@@ -93,8 +93,8 @@ class World:
         return [json.loads(item.entry)["kind"] for item in found if item is not None]
 
 
-def make_world(folder: Path, url: str = "") -> World:
-    """Make a world on the database at ``url``, or on one of its own in ``folder``."""
+def make_world(folder: Path, url: str = "", revision: str = "head") -> World:
+    """Make a world on the database at ``url``, or on one of its own in ``folder``, as some version left it."""
     database = Database(url or f"sqlite:///{folder / 'control.db'}")
-    database.migrate()
+    database.migrate(revision)
     return World(Store(database), Registry(BROKER, artefacts.load()), database)
