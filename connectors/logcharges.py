@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from connectors.tlog import LogError
 
 _Key = TypeVar("_Key")
-_PART = re.compile(r"[0-9]{1,12}(\.[0-9]{1,18})?([eE]-[0-9]{1,2})?\Z")
+_PART = re.compile(r"[0-9]{1,12}(\.[0-9]{1,18})?([eE]-[0-9]{1,3})?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Caps:
         return cls(period, lifetime, shares, _delta_caps(value), _analysts(value))
 
 
-def _delta_caps(value: Mapping[str, Any]) -> DeltaCaps | None:
+def _delta_caps(value: Any) -> DeltaCaps | None:
     names = ("period_delta_e18", "lifetime_delta_e18", "delta_shares")
     if not any(name in value for name in names):
         return None
@@ -136,7 +136,9 @@ class _Charge:
         unit = _at(entry, "charge", "unit") or "person"
         if not all(isinstance(text, str) and text for text in (*texts, unit)) or not all(map(_is_amount, amounts)):
             return None
-        return cls(*texts, unit, *amounts)
+        agreement, digest, party, client, intent = texts
+        period, rho, delta = amounts
+        return cls(agreement, digest, party, client, intent, unit, period, rho, delta)
 
 
 @dataclass(slots=True)
@@ -343,5 +345,5 @@ def _at(value: Any, *path: str) -> Any:
     return value
 
 
-def _is_amount(value: Any) -> bool:
+def _is_amount(value: Any) -> TypeGuard[int]:
     return type(value) is int and value >= 0

@@ -74,9 +74,10 @@ class Budgets:
             found = visible(tx.agreements, agreement_id, now.date(), self.broker, caller.party)
             period = current_period(found, now)
             quotas = _quotas(tx, caller, found)
+            reserved = {row.unit for row in tx.reservations.open_of(agreement_id, caller.party)}
             spent = {
                 name: _spent(tx, caller, found, name, now, quotas)
-                for name in sorted({"person", *tx.ledger.units(agreement_id)})
+                for name in sorted({"person", *tx.ledger.units(agreement_id), *reserved})
             }
             sources = tx.ledger.by_source(agreement_id)
         limits = caps(found.agreement)

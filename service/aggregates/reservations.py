@@ -30,6 +30,7 @@ from service.errors import Conflict, Forbidden, Malformed, NotFound
 from service.identity.caller import Caller, Role
 from service.policy.asked import may_ask
 from service.policy.source import source
+from service.policy.withdrawal import withdrawn
 
 ROUTE = "reservations"
 _NONE = "there is no such reservation of yours"
@@ -219,6 +220,9 @@ def _covered(caller: Caller, found: Current, asked: Reserve, limits: Caps) -> tu
         raise Forbidden(f"{caller.party} has no share of the privacy budget", code="no_budget_share")
     if not may_ask(agreement, caller.party, caller.roles):
         caller.require(Role.ANALYST)
+    gone = withdrawn(agreement, found.row.withdrawn, caller.party, asked.datasets)
+    if gone is not None:
+        raise Forbidden(gone.reasons[0].words, code=gone.code, decision=gone.as_json())
     for dataset in asked.datasets:
         if not any(
             caller.party in grant.to

@@ -149,6 +149,7 @@ def test_a_steward_sets_no_more_than_the_agreement_lets_a_client_spend(made):
     with pytest.raises(Forbidden) as caught:
         bench.broker.quotas.set(STEWARD, AGREEMENT, "ann", Decimal("0.26"))
     assert caught.value.code == "quota_above_agreement"
+    assert caught.value.decision is not None
     assert caught.value.decision["clauses"] == ["privacy/analysts/as-opcc"]
     assert "quota-set" not in bench.kinds()
 
@@ -498,6 +499,29 @@ def test_what_could_not_be_asked_is_not_reserved(made, caller, more, code):
     assert caught.value.code == code
 
 
+def test_a_party_that_has_left_reserves_nothing_and_nobody_reserves_for_data_that_has(made):
+    bench = made()
+    bench.withdraw("as-police")
+    bench.withdraw("bristol")
+    for caller, code in ((ANN, "supplier_withdrawn"), (BRISTOL, "party_withdrawn")):
+        with pytest.raises(Forbidden) as caught:
+            reserve(bench, caller)
+        assert caught.value.code == code
+
+
+def test_records_and_persons_have_ledgers_of_their_own_to_reserve_on(made):
+    bench = made()
+    with pytest.raises(Malformed) as caught:
+        reserve(bench, ANN, datasets=["police-violence", "street-crime"])
+    assert caught.value.code == "reservation_units"
+    held = reserve(bench, ANN, "0.5", datasets=["street-crime"])
+    assert held["unit"].startswith("record:")
+    assert preview(bench, BOB, question(0))["remaining"]["share"] == "1"
+    ledger = budget(bench, BOB)["ledgers"][held["unit"]]
+    assert ledger["reserved"]["rho"] == held["reserved"]["rho"]
+    assert budget(bench, BOB)["reserved"]["rho"] == "0"
+
+
 def test_a_reservation_of_another_agreement_over_the_same_source_narrows_this_one(made):
     """Else two agreements over one source would both promise the last of it."""
     bench = made(lambda value: value["privacy"].update(per_request={"share": "1"}))
@@ -573,8 +597,8 @@ def test_quotas_statements_and_reservations_over_http(served: Served):
         month = served.entries(kind="charged")[0]["entry"]["time"][:7]
         told = analyst.get(f"{served.agreement}/budget/statements", params={"month": month}).json()
         assert [(line["client"], line["questions"]) for line in told["lines"]] == [("as-opcc-client", 1)]
-        bad = analyst.get(f"{served.agreement}/budget/statements", params={"month": "now"})
-        assert (bad.status_code, bad.json()["code"]) == (422, "bad_parameter")
+        no_month = analyst.get(f"{served.agreement}/budget/statements", params={"month": "now"})
+        assert (no_month.status_code, no_month.json()["code"]) == (422, "bad_parameter")
         assert analyst.get(f"{served.agreement}/budget/statements").status_code == 422
     kinds = [item["entry"]["kind"] for item in served.entries()]
     assert [kind for kind in kinds if kind in ("quota-set", "reserved", "reservation-ended")] == [

@@ -7,10 +7,12 @@ transactions die before they commit. The model is written from the rules alone: 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ from service.errors import ConcordatError, Forbidden
 from service.storage.store import Transaction
 from tests.support.world import NOON, make_world
 
-DELTAS = {"delta_period": 50, "delta_lifetime": 90, "delta_shares": {"hub": 30, "spoke": 20}}
+DELTAS: dict[str, Any] = {"delta_period": 50, "delta_lifetime": 90, "delta_shares": {"hub": 30, "spoke": 20}}
 CAPS = {
     "first": Caps(
         period=100, lifetime=230, shares={"hub": 60, "spoke": 30}, requests={"hub": 40, "spoke": 30}, **DELTAS,
@@ -244,27 +246,28 @@ class Ledger(RuleBasedStateMachine):
         )
 
     def elsewhere(self, charge: ChargeRequest, since: str, field: str, left: str) -> int:
-        return max(
-            sum(
+        def taken(source: str) -> int:
+            charged = [
                 getattr(other, field)
                 for other in self.charges
                 if other.agreement != charge.agreement and source in other.sources and other.at >= since
-            )
-            + sum(
+            ]
+            held = [
                 getattr(held, left)
                 for held in self.held.values()
                 if held.open
                 and not self.ran_out(held)
                 and held.amount.agreement != charge.agreement
                 and source in held.amount.sources
-            )
-            for source in charge.sources
-        )
+            ]
+            return sum(charged) + sum(held)
 
-    def tiers(self, charge: ChargeRequest):
+        return max(map(taken, charge.sources))
+
+    def tiers(self, charge: ChargeRequest) -> Iterator[tuple[dict[str, Any], int, int]]:
         """Yield what each account holds by the rules: fields that choose charges, cap in rho, cap in delta."""
         caps, party = self.caps[charge.agreement], charge.party
-        own = {"agreement": charge.agreement, "unit": charge.unit}
+        own: dict[str, Any] = {"agreement": charge.agreement, "unit": charge.unit}
         ever, lately = (self.elsewhere(charge, since, "rho_nano", "left") for since in ("", self.since))
         delta_ever, delta_lately = (
             self.elsewhere(charge, since, "delta_e18", "left_delta") for since in ("", self.since)
@@ -310,7 +313,7 @@ class Ledger(RuleBasedStateMachine):
                 for unit in set(UNITS):
                     self.check(tx, caps.lifetime, caps.delta_lifetime, agreement=agreement, unit=unit)
                     for period in range(self.period + 1):
-                        own = {"agreement": agreement, "unit": unit, "period": period}
+                        own: dict[str, Any] = {"agreement": agreement, "unit": unit, "period": period}
                         self.check(tx, caps.period, caps.delta_period, **own)
                         by_party = tx.ledger.by_party(agreement, unit, period)
                         assert sum(by_party.values()) == self.spent(**own)
