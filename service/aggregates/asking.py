@@ -32,7 +32,7 @@ from service.audit.appends import Appends
 from service.audit.entry import Charge, Kind, Screen, format_time
 from service.audit.entry import Decision as EntryDecision
 from service.budget.caps import Caps, caps
-from service.budget.ledger import ChargeRequest
+from service.budget.ledger import ChargeRequest, Left
 from service.errors import ConcordatError
 from service.identity.caller import Caller
 
@@ -79,8 +79,17 @@ class Asking:
 
     # --- preview
 
-    def preview(self, caller: Caller, agreement_id: str, request: AggregateRequest) -> dict[str, Any]:
+    def preview(
+        self, caller: Caller, agreement_id: str, request: AggregateRequest, reservation: str | None = None
+    ) -> dict[str, Any]:
         """Say what a question would cost and how wrong its answer may be; free, logged, reads no data.
+
+        Args:
+            caller: Who would ask.
+            agreement_id: The agreement.
+            request: The question.
+            reservation: The caller's reservation that it would be charged to, so that what remains is what is left of
+                that.
 
         Raises:
             Forbidden: the caller has no role that a grant names, or the agreement is not in force; logged.
@@ -90,11 +99,11 @@ class Asking:
         reservations.lapse(self.store, agreement_id, now)
         with self._logging_refusals(caller, agreement_id, request), self.store.read() as tx:
             case = self._case(tx, caller, agreement_id, request, now)
-            body = self._previewed(tx, case)
+            body = self._previewed(tx, case, reservation)
         self.appends.append(entry(Kind.PREVIEWED, case))
         return body
 
-    def _previewed(self, tx: Transaction, case: Case) -> dict[str, Any]:
+    def _previewed(self, tx: Transaction, case: Case, reservation: str | None) -> dict[str, Any]:
         made: dict[str, Any] = {"agreement": case.found.reference(), "decision": case.shown()}
         if not case.decision.allowed:
             return made
@@ -104,11 +113,18 @@ class Asking:
             made["needs_approval"] = approvals.outlook(tx, _asked(case, question, limits))
         held = tx.answers.best_release(case.found.row.id, case.plan.identity(names(versions(tx, case))))
         repeat = held is not None and held.rho_nano >= question.price.rho_nano
-        left = spending.remaining_of(tx, case, limits)
+        left = self._left(tx, case, question, limits, reservation)
         made["remaining"] = spending.told(left, case, limits)
         return made | releases.preview(
             question, case.found.agreement, limits, case.caller.party, remaining=left.rho_nano, repeat=repeat
         )
+
+    def _left(self, tx: Transaction, case: Case, question: Question, limits: Caps, reservation: str | None) -> Left:
+        nothing = spending.nothing(case)
+        if reservation is None:
+            return spending.remaining(tx, case.found, nothing, limits)
+        asked_for = (case.request.purpose, _asked(case, question, limits).plan_identity)
+        return reservations.left_of(tx, reservation, case.found, nothing, limits, asked_for)
 
     # --- ask
 

@@ -8,7 +8,7 @@ what goes back, so that is no refund. Everything happens in transactions that ho
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ from service.agreements.standing import Current, visible
 from service.audit.entry import AgreementRef, Decision, Entry, Kind, format_time
 from service.audit.entry import Caller as EntryCaller
 from service.budget.caps import Caps, caps, part
-from service.budget.ledger import ChargeRequest, Posting, keys
+from service.budget.ledger import ChargeRequest, Left, Posting, keys, left
 from service.budget.ports import ReservationRow
 from service.budget.reservations import expires, most, refusal
 from service.errors import Conflict, Forbidden, Malformed, NotFound
@@ -192,6 +192,32 @@ def draw(
         Conflict: ``reservation_over``.
         Forbidden: ``reservation_for_other`` or ``over_reservation``.
     """
+    row = _usable(tx, reservation, charge, asked_for)
+    if not tx.reservations.take(row.id, charge.rho_nano, charge.delta_e18, charge.at):
+        raise RuntimeError("the write lock is held: nobody else draws on a reservation meanwhile")
+    return tx.ledger.draw(charge, postings)
+
+
+def left_of(
+    tx: Transaction, reservation: str, found: Current, nothing: ChargeRequest, limits: Caps, asked_for: tuple[str, str]
+) -> Left:
+    """Return what a question that names a reservation could spend now: what is left of it, or of a cap below that.
+
+    Raises:
+        NotFound: as ``draw``, and what else it raises.
+    """
+    row = _usable(tx, reservation, nothing, asked_for)
+    wanted = set_aside(tx, found, nothing, limits)
+    balances = tx.ledger.balances([posting.account for posting in wanted])
+    free = left(wanted, [replace(held, held_nano=0, held_delta=0) for held in balances])
+    if free.rho_nano < row.left_nano:
+        return free
+    own = replace(wanted[-1], tier="reservation", clause=f"privacy/shares/{row.party}")
+    return Left(row.left_nano, row.left_delta, own)
+
+
+def _usable(tx: Transaction, reservation: str, charge: ChargeRequest, asked_for: tuple[str, str]) -> ReservationRow:
+    """Return the caller's reservation, from which the charge may be taken."""
     row = tx.reservations.reservation(reservation)
     own = (charge.agreement, charge.party, charge.client)
     if row is None or (row.agreement, row.party, row.client) != own:
@@ -199,9 +225,7 @@ def draw(
     error = refusal(row, charge, *asked_for)
     if error is not None:
         raise error
-    if not tx.reservations.take(row.id, charge.rho_nano, charge.delta_e18, charge.at):
-        raise RuntimeError("the write lock is held: nobody else draws on a reservation meanwhile")
-    return tx.ledger.draw(charge, postings)
+    return row
 
 
 def _free(tx: Transaction, row: ReservationRow) -> bool:

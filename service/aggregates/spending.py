@@ -58,9 +58,9 @@ def remaining(tx: Transaction, found: Current, charge: ChargeRequest, limits: Ca
     return left(found_postings, tx.ledger.balances([posting.account for posting in found_postings]))
 
 
-def remaining_of(tx: Transaction, case: Case, limits: Caps) -> Left:
-    """Return the same for whoever asks a question."""
-    return remaining(tx, case.found, charge_request(case, current_period(case.found, case.now), "", 0), limits)
+def nothing(case: Case) -> ChargeRequest:
+    """Return a charge of nothing for a question: its accounts, to see what they hold."""
+    return charge_request(case, current_period(case.found, case.now), "", 0)
 
 
 def told(what: Left, case: Case, limits: Caps) -> dict[str, Any]:
@@ -80,6 +80,7 @@ _LIMITED = {
     "period": "what is left of the period's budget",
     "share": "what is left of your party's share of the period",
     "quota": "what is left of your own quota of your party's share",
+    "reservation": "what is left of the reservation",
 }
 
 

@@ -32,6 +32,13 @@ _BODY = {
         "content": {"application/json": {"schema": AggregateRequest.model_json_schema(mode="validation")}},
     }
 }
+_RESERVATION = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "A reservation of the caller's, which the charge is taken from",
+    "schema": {"type": "string", "maxLength": 80},
+}
 _KEY = {
     "parameters": [
         {
@@ -40,13 +47,7 @@ _KEY = {
             "required": True,
             "schema": {"type": "string", "maxLength": 128},
         },
-        {
-            "name": HEADER,
-            "in": "header",
-            "required": False,
-            "description": "A reservation of the caller's, which the charge is taken from",
-            "schema": {"type": "string", "maxLength": 80},
-        },
+        _RESERVATION,
     ]
 }
 
@@ -73,7 +74,11 @@ def _parsed(body: bytes | ConcordatError, broker: Broker, caller: Caller, agreem
         raise ours from None
 
 
-@router.post("/aggregates/preview", summary="What would it cost, and how wrong may it be?", openapi_extra=_BODY)
+@router.post(
+    "/aggregates/preview",
+    summary="What would it cost, and how wrong may it be?",
+    openapi_extra=_BODY | {"parameters": [_RESERVATION]},
+)
 async def preview(agreement: str, request: Request) -> JSONResponse:
     """Free: the decision, the cost, the expected error, what remains after. Reads no data."""
     broker = await of(request)
@@ -81,7 +86,8 @@ async def preview(agreement: str, request: Request) -> JSONResponse:
 
     def work() -> JSONResponse:
         caller = broker.caller(request)
-        made = broker.asking.preview(caller, agreement, _parsed(body, broker, caller, agreement))
+        asked = _parsed(body, broker, caller, agreement)
+        made = broker.asking.preview(caller, agreement, asked, request.headers.get(HEADER))
         return JSONResponse(made | {"decision": told(made["decision"])})
 
     return await run_in_threadpool(work)

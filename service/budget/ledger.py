@@ -15,8 +15,9 @@ from typing import Literal
 from service.budget.caps import Caps, part
 from service.errors import Forbidden
 
-Tier = Literal["lifetime", "period", "share", "quota"]
-"""Whose cap: everybody's ever, everybody's in a period, one party's in a period, one of its clients' in a period."""
+Tier = Literal["lifetime", "period", "share", "quota", "reservation"]
+"""Whose cap: everybody's ever, everybody's in a period, one party's in a period, one of its clients' in a period; or
+what a client has set aside, which limits the questions that name it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -366,6 +366,26 @@ def test_what_is_reserved_is_spent_by_nobody_else_and_by_the_questions_that_name
     assert told["analysts"]["ann"]["reserved"]["rho"] == left
 
 
+def test_a_preview_that_names_a_reservation_says_what_is_left_of_it(made):
+    bench = made(lambda value: value["privacy"].update(per_request={"share": "1"}))
+    held = reserve(bench, ANN, "0.3")["reservation"]
+    answered(bench, BOB, question(0, "0.7"))
+
+    def shown(share: str, **more: Any) -> dict[str, Any]:
+        return bench.broker.asking.preview(ANN, AGREEMENT, parse(question(1, share, **more)), held)
+
+    assert shown("0.3")["remaining"]["share"] == "0.3"
+    assert shown("0.3")["remaining"]["limited_by"]["tier"] == "reservation"
+    assert (shown("0.3")["affordable"], shown("0.31")["affordable"]) == (True, False)
+    assert preview(bench, ANN, question(1, "0.3"))["affordable"] is False, "it does not name it"
+    with pytest.raises(Forbidden) as caught:
+        shown("0.1", purpose="prevention-evaluation")
+    assert caught.value.code == "reservation_for_other"
+    bench.broker.quotas.set(STEWARD, AGREEMENT, "ann", Decimal("0.2"))
+    assert shown("0.3")["remaining"]["limited_by"]["tier"] == "quota"
+    assert shown("0.3")["remaining"]["share"] == "0.2"
+
+
 def test_a_repeat_draws_nothing_from_a_reservation(made):
     bench = made()
     held = reserve(bench, ANN)
