@@ -367,7 +367,7 @@ def test_what_is_reserved_is_spent_by_nobody_else_and_by_the_questions_that_name
 
 
 def test_a_preview_that_names_a_reservation_says_what_is_left_of_it(made):
-    bench = made(lambda value: value["privacy"].update(per_request={"share": "1"}))
+    bench: Bench = made(lambda value: value["privacy"].update(per_request={"share": "1"}))
     held = reserve(bench, ANN, "0.3")["reservation"]
     answered(bench, BOB, question(0, "0.7"))
 

@@ -247,18 +247,18 @@ class Ledger(RuleBasedStateMachine):
 
     def elsewhere(self, charge: ChargeRequest, since: str, field: str, left: str) -> int:
         def taken(source: str) -> int:
-            charged = [
+            charged: list[int] = [
                 getattr(other, field)
                 for other in self.charges
                 if other.agreement != charge.agreement and source in other.sources and other.at >= since
             ]
-            held = [
-                getattr(held, left)
-                for held in self.held.values()
-                if held.open
-                and not self.ran_out(held)
-                and held.amount.agreement != charge.agreement
-                and source in held.amount.sources
+            held: list[int] = [
+                getattr(one, left)
+                for one in self.held.values()
+                if one.open
+                and not self.ran_out(one)
+                and one.amount.agreement != charge.agreement
+                and source in one.amount.sources
             ]
             return sum(charged) + sum(held)
 
