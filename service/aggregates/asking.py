@@ -96,7 +96,6 @@ class Asking:
             Malformed: the request makes no sense, or its reason names someone; logged.
         """
         now = self.clock()
-        reservations.lapse(self.store, agreement_id, now)
         with self._logging_refusals(caller, agreement_id, request), self.store.read() as tx:
             case = self._case(tx, caller, agreement_id, request, now)
             body = self._previewed(tx, case, reservation)
@@ -152,7 +151,6 @@ class Asking:
             Conflict: the key was used with another body, or the reservation is over.
         """
         now = self.clock()
-        reservations.lapse(self.store, agreement_id, now)
         scope = (caller.party, caller.client, ROUTE, agreement_id, key)
         with self._logging_refusals(caller, agreement_id, request):
             with self.store.read() as tx:
@@ -235,6 +233,7 @@ class Asking:
         found = case.found
         period = tx.agreements.raise_period_floor(found.row.id, current_period(found, case.now))
         charge = spending.charge_request(case, period, self.new_id("intent"), question.price.rho_nano)
+        reservations.free_expired(tx, charge.agreement, charge.at)
         wanted = spending.wanted(tx, found, charge, limits)
         if reservation is None:
             failed = tx.ledger.post(charge, wanted)

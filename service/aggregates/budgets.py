@@ -18,7 +18,7 @@ from schemas.clauses.privacy import Privacy
 from service.aggregates.amounts import amount, plain, rho, share
 from service.aggregates.amounts import delta as delta_text
 from service.aggregates.ports import Store, Transaction
-from service.aggregates.reservations import lapse
+from service.aggregates.spending import balances
 from service.agreements.periods import current_period, period_start
 from service.agreements.standing import Current, visible
 from service.audit.entry import format_time
@@ -69,7 +69,6 @@ class Budgets:
             Forbidden: the agreement is not in force.
         """
         now = self.clock()
-        lapse(self.store, agreement_id, now)
         with self.store.read() as tx:
             found = visible(tx.agreements, agreement_id, now.date(), self.broker, caller.party)
             period = current_period(found, now)
@@ -149,7 +148,7 @@ def _spent(
     keys = [account(agreement, unit), account(agreement, unit, period=period)]
     keys += [account(agreement, unit, period=period, party=name) for name in parties]
     keys += [account(agreement, unit, period=period, party=party, client=client) for client in clients]
-    lifetime, in_period, *others = tx.ledger.balances(keys)
+    lifetime, in_period, *others = balances(tx, agreement, keys, format_time(now))
     return Spent(
         lifetime,
         in_period,

@@ -1,8 +1,9 @@
 """Reservations: an amount set aside for questions that a client plans, so that nobody else spends it meanwhile.
 
 Reserving moves the amount to what is held on each of the four accounts; a question that names the reservation moves its
-charge from there; what is left goes back when it runs out or is given up, by whoever meets it. Nothing was charged for
-what goes back, so that is no refund. Everything happens in transactions that hold the write lock.
+charge from there; what is left goes back when it is given up, or with the next charge or reservation once it has run
+out (whoever reads counts it as free before). Nothing was charged for what goes back, so that is no refund. Everything
+happens in transactions that hold the write lock.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from schemas.reservation import Reserve
 from service.aggregates.amounts import delta as delta_text
 from service.aggregates.amounts import rho, share
 from service.aggregates.ports import Binding, Store, Transaction
-from service.aggregates.spending import refused, remaining, set_aside
+from service.aggregates.spending import balances, refused, remaining, set_aside
 from service.agreements.periods import current_period, period_start
 from service.agreements.standing import Current, visible
 from service.audit.entry import AgreementRef, Decision, Entry, Kind, format_time
@@ -57,18 +58,18 @@ class Reservations:
         """
         caller.require(Role.ANALYST, Role.STEWARD, Role.IG_LEAD)
         now = self.clock()
-        lapse(self.store, agreement_id, now)
         with self.store.write() as tx:
             found = visible(tx.agreements, agreement_id, now.date(), self.broker, caller.party)
+            free_expired(tx, agreement_id, format_time(now))
             scope = (caller.party, caller.client, ROUTE, agreement_id, key)
             body_digest = digest(asked.model_dump(mode="json", exclude_unset=True))
             bound = tx.answers.binding(scope)
             if bound is not None:
-                return _told_again(tx, bound, body_digest, caps(found.agreement))
+                return _told_again(tx, bound, body_digest, caps(found.agreement), format_time(now))
             row = self._row(tx, caller, found, asked, now)
             tx.reservations.add(row)
             tx.answers.bind(scope, Binding(body_digest, row.id), row.created_at)
-        return told(row, caps(found.agreement))
+        return told(row, caps(found.agreement), row.created_at)
 
     def _row(self, tx: Transaction, caller: Caller, found: Current, asked: Reserve, now: datetime) -> ReservationRow:
         """Hold the amount on its accounts, log it, and return the reservation's row."""
@@ -128,7 +129,7 @@ class Reservations:
             found = visible(tx.agreements, agreement_id, now.date(), self.broker, caller.party)
             rows = tx.reservations.open_of(agreement_id, caller.party)
         at = format_time(now)
-        return [told(row, caps(found.agreement)) for row in rows if _own(caller, row) and row.expires_at > at]
+        return [told(row, caps(found.agreement), at) for row in rows if _own(caller, row) and row.expires_at > at]
 
     def shown(self, caller: Caller, agreement_id: str, reservation: str) -> dict[str, Any]:
         """Return one reservation, over or not.
@@ -138,10 +139,9 @@ class Reservations:
             Forbidden: the agreement is not in force.
         """
         now = self.clock()
-        lapse(self.store, agreement_id, now)
         with self.store.read() as tx:
             found = visible(tx.agreements, agreement_id, now.date(), self.broker, caller.party)
-            return told(_of(tx, caller, agreement_id, reservation), caps(found.agreement))
+            return told(_of(tx, caller, agreement_id, reservation), caps(found.agreement), format_time(now))
 
     def give_up(self, caller: Caller, agreement_id: str, reservation: str) -> dict[str, Any]:
         """Give back what is left of a reservation; the client that made it may, and its party's stewards.
@@ -158,18 +158,13 @@ class Reservations:
             if not _free(tx, row):
                 raise Conflict("it was used, was given back, or ran out", code="reservation_over")
             tx.log.append(_ended(caller, found, row, now))
-            return told(_of(tx, caller, agreement_id, reservation), caps(found.agreement))
+            return told(_of(tx, caller, agreement_id, reservation), caps(found.agreement), format_time(now))
 
 
-def lapse(store: Store, agreement_id: str, now: datetime) -> None:
-    """Free what an agreement's reservations hold that have run out, in a transaction of its own."""
-    at = format_time(now)
-    with store.read() as tx:
-        if not tx.reservations.expired(agreement_id, at):
-            return
-    with store.write() as tx:
-        for row in tx.reservations.expired(agreement_id, at):
-            _free(tx, row)
+def free_expired(tx: Transaction, agreement_id: str, at: str) -> None:
+    """Free what an agreement's reservations hold that have run out."""
+    for row in tx.reservations.expired(agreement_id, at):
+        _free(tx, row)
 
 
 def draw(
@@ -208,8 +203,8 @@ def left_of(
     """
     row = _usable(tx, reservation, nothing, asked_for)
     wanted = set_aside(tx, found, nothing, limits)
-    balances = tx.ledger.balances([posting.account for posting in wanted])
-    free = left(wanted, [replace(held, held_nano=0, held_delta=0) for held in balances])
+    held_on = tx.ledger.balances([posting.account for posting in wanted])
+    free = left(wanted, [replace(held, held_nano=0, held_delta=0) for held in held_on])
     if free.rho_nano < row.left_nano:
         return free
     own = replace(wanted[-1], tier="reservation", clause=f"privacy/shares/{row.party}")
@@ -270,7 +265,7 @@ def _covered(caller: Caller, found: Current, asked: Reserve, limits: Caps) -> tu
 def _check_size(tx: Transaction, found: Current, amount: ChargeRequest, limits: Caps) -> None:
     left = remaining(tx, found, amount, limits)
     *_, own = keys(amount.agreement, amount.unit, amount.period, amount.party, amount.client)
-    (held,) = tx.ledger.balances([own])
+    (held,) = balances(tx, amount.agreement, [own], amount.at)
     rho_most, delta_most = most(left, held)
     if amount.rho_nano > rho_most or amount.delta_e18 > delta_most:
         words = (
@@ -292,22 +287,22 @@ def _own(caller: Caller, row: ReservationRow) -> bool:
     return row.client == caller.client or Role.STEWARD in caller.roles
 
 
-def _told_again(tx: Transaction, bound: Binding, body_digest: str, limits: Caps) -> dict[str, Any]:
+def _told_again(tx: Transaction, bound: Binding, body_digest: str, limits: Caps, at: str) -> dict[str, Any]:
     if bound.digest != body_digest:
         words = "this Idempotency-Key was used with another request; take a new key"
         raise Conflict(words, code="idempotency_key_reused")
     row = tx.reservations.reservation(bound.subject)
     if row is None:
         raise RuntimeError("the key of a reservation is bound to one")
-    return told(row, limits)
+    return told(row, limits, at)
 
 
-def told(row: ReservationRow, limits: Caps) -> dict[str, Any]:
-    """Return a reservation as the API tells it."""
+def told(row: ReservationRow, limits: Caps, at: str) -> dict[str, Any]:
+    """Return a reservation as the API tells it at a time."""
     whole = limits.shares.get(row.party, 0)
     return {
         "reservation": row.id,
-        "state": row.state,
+        "state": "lapsed" if row.state == "open" and row.expires_at <= at else row.state,
         "client": row.client,
         "purpose": row.purpose,
         "unit": row.unit,

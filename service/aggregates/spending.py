@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,8 @@ from service.agreements.periods import current_period, period_start
 from service.agreements.standing import Current
 from service.audit.entry import format_time
 from service.budget.caps import Caps
-from service.budget.ledger import ChargeRequest, Left, Posting, accounts, left, postings
+from service.budget.ledger import Balance, ChargeRequest, Left, Posting, accounts, left, postings
+from service.budget.reservations import freed
 from service.errors import Forbidden
 from service.privacy.conversion import epsilon_of
 
@@ -52,10 +53,22 @@ def set_aside(tx: Transaction, found: Current, amount: ChargeRequest, limits: Ca
     return accounts(amount, limits, _elsewhere(tx, found, amount), quota)
 
 
+def balances(tx: Transaction, agreement: str, keys: Sequence[str], at: str) -> list[Balance]:
+    """Return an agreement's accounts, in order; what is held for reservations that have run out counts as free.
+
+    It is freed by the next charge or reservation, so that reading writes nothing.
+    """
+    found = tx.ledger.balances(keys)
+    if not any(held.held_nano or held.held_delta for held in found):
+        return found
+    standing = freed(dict(zip(keys, found, strict=True)), tx.reservations.expired(agreement, at))
+    return [standing[key] for key in keys]
+
+
 def remaining(tx: Transaction, found: Current, charge: ChargeRequest, limits: Caps) -> Left:
     """Return what the caller could still spend now: the least that any cap leaves, and which cap that is."""
     found_postings = set_aside(tx, found, charge, limits)
-    return left(found_postings, tx.ledger.balances([posting.account for posting in found_postings]))
+    return left(found_postings, balances(tx, charge.agreement, [item.account for item in found_postings], charge.at))
 
 
 def nothing(case: Case) -> ChargeRequest:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
-from service.budget.ledger import Balance, ChargeRequest, Left
+from service.budget.ledger import Balance, ChargeRequest, Left, keys
 from service.budget.ports import ReservationRow
 from service.errors import ConcordatError, Conflict, Forbidden
 
@@ -32,6 +34,24 @@ def most(left: Left, held: Balance) -> tuple[int, int]:
         max(0, (left.rho_nano + held.held_nano) // 2 - held.held_nano),
         max(0, (left.delta_e18 + held.held_delta) // 2 - held.held_delta),
     )
+
+
+def freed(found: Mapping[str, Balance], over: Iterable[ReservationRow]) -> dict[str, Balance]:
+    """Return accounts as they will be once reservations that have run out are freed on them.
+
+    Args:
+        found: Accounts by key.
+        over: Reservations that have run out and are still held.
+    """
+    made = dict(found)
+    for row in over:
+        for key in keys(row.agreement, row.unit, row.period, row.party, row.client):
+            if key in made:
+                held = made[key]
+                made[key] = replace(
+                    held, held_nano=held.held_nano - row.left_nano, held_delta=held.held_delta - row.left_delta
+                )
+    return made
 
 
 def refusal(row: ReservationRow, charge: ChargeRequest, purpose: str, plan: str) -> ConcordatError | None:

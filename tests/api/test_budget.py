@@ -410,13 +410,20 @@ def test_a_reservation_runs_out_and_what_is_left_goes_back_once(made):
     answered(bench, BOB, question(1, "0.9"))
 
 
-def test_a_preview_and_a_budget_count_nothing_that_has_run_out(made):
+def test_a_preview_and_a_budget_count_nothing_that_has_run_out_and_reading_frees_nothing(made):
     bench = made()
     reserve(bench, ANN, "0.5", until="2026-11-22")
     assert preview(bench, BOB, question(0))["remaining"]["share"] == "0.5"
     bench.now += timedelta(days=1)
     assert budget(bench, BOB)["reserved"]["rho"] == "0"
+    assert budget(bench, STEWARD)["analysts"]["ann"]["reserved"]["rho"] == "0"
     assert preview(bench, BOB, question(0))["remaining"]["share"] == "1"
+    with bench.broker.store.read() as tx:
+        assert tx.ledger.balances([f"{AGREEMENT}|person"])[0].held_nano > 0
+    reserve(bench, BOB, "0.5", key="half of all of it again")
+    with bench.broker.store.read() as tx:
+        (held,) = tx.ledger.balances([f"{AGREEMENT}|person|2|as-opcc|ann"])
+    assert held.held_nano == 0
 
 
 def test_what_is_given_up_goes_back_at_once_and_only_once(made):

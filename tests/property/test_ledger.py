@@ -18,14 +18,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from service.aggregates.reservations import draw, lapse
-from service.audit.entry import format_time
+from service.aggregates.reservations import draw, free_expired
 from service.budget.caps import Caps
 from service.budget.ledger import ChargeRequest, account, accounts, postings
 from service.budget.ports import QuotaRow, ReservationRow
 from service.errors import ConcordatError, Forbidden
 from service.storage.store import Transaction
-from tests.support.world import NOON, make_world
+from tests.support.world import make_world
 
 DELTAS: dict[str, Any] = {"delta_period": 50, "delta_lifetime": 90, "delta_shares": {"hub": 30, "spoke": 20}}
 CAPS = {
@@ -204,9 +203,8 @@ class Ledger(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(agreement=agreements)
     def what_ran_out_goes_back(self, agreement) -> None:
-        month = NOON.replace(month=self.period + 1, day=self.day + 1, hour=0)
-        assert format_time(month) == self.now
-        lapse(self.store, agreement, month)
+        with self.store.write() as tx:
+            free_expired(tx, agreement, self.now)
         for held in self.held.values():
             if held.amount.agreement == agreement and self.ran_out(held):
                 held.open = False

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy
 
 from service.aggregates.ports import ApprovalRow, Binding, VerdictRow
-from service.aggregates.reservations import draw, lapse
+from service.aggregates.reservations import draw, free_expired
 from service.agreements.standing import current, state
 from service.audit import merkle
 from service.audit.entry import Caller, Entry, Kind
@@ -263,12 +263,7 @@ def test_what_ran_out_goes_back_once_though_many_meet_it(fresh, kind):
     with world.store.write() as tx:
         assert tx.ledger.hold(WANTED, accounts(WANTED, CAPS, {})) is None
         tx.reservations.add(reservation("r", 10))
-    after = datetime(2026, 11, 30, tzinfo=UTC)
-    threads = [threading.Thread(target=lapse, args=(world.store, "a", after)) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    assert at_once(world, lambda tx, _: free_expired(tx, "a", "2026-11-30T00:00:00.000Z"), 20) == 20
     with world.store.read() as tx:
         assert tx.ledger.balances([account("a", "person")]) == [Balance()]
         assert tx.reservations.reservation("r").state == "lapsed"
