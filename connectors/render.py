@@ -258,6 +258,11 @@ def preview_lines(preview: Mapping[str, Any]) -> Group:
         for measure in preview.get("measures") or ():
             made.add_row(plain(f"error of {measure.get('name')}"), plain(measure.get("words")))
         made.add_row("left after", plain(f"{percent(left.get('share'))} of your share: rho {left.get('rho')}"))
+        limit = (preview.get("remaining") or {}).get("limited_by") or {}
+        if limit.get("tier") not in {None, "share"}:  # a share is what is told of anyway
+            now = preview["remaining"]
+            words = f"{limit.get('words')}: {percent(now.get('share'))} of your share, rho {now.get('rho')}"
+            made.add_row("limited by", plain(words))
         if preview.get("repeat"):
             made.add_row("repeat", "the answer was released before, and is free")
         if preview.get("affordable") is False:
