@@ -23,6 +23,7 @@ from connectors.commands import (
     failures,
     log,
     look,
+    money,
     output,
     prepare,
     push,
@@ -31,7 +32,7 @@ from connectors.commands import (
 )
 
 GROUP = "concordat.commands"
-_OURS = (push, erase, ask, approvals, look, log, check, agreement, ending, versions, renderings, prepare)
+_OURS = (push, erase, ask, approvals, look, money, log, check, agreement, ending, versions, renderings, prepare)
 
 
 class Concordat(TyperGroup):

@@ -40,6 +40,7 @@ from connectors.trust import BrokerKeys, TrustStore
 from connectors.upload import Extract, Progress, no_progress, push_key, read_upload
 from schemas.canonical import canonical, digest
 from schemas.erasure import Reach
+from schemas.reservation import HEADER
 
 _ACCEPTED = 202
 _GONE = frozenset({"replaced", "withdrawing", "withdrawn", "expiring", "expired", "purging", "purged"})
@@ -253,6 +254,37 @@ class Client:
         """Return caps, shares, what is spent and left, by whom, and when it renews."""
         return _object(self._transport.get(f"/v1/agreements/{_part(agreement)}/budget"))
 
+    def statement(self, agreement: str, month: str) -> dict[str, Any]:
+        """Return what was charged in a month, as ``YYYY-MM``: by client, purpose and dataset, as far as one may see."""
+        return _object(self._transport.get(f"/v1/agreements/{_part(agreement)}/budget/statements", month=month))
+
+    def quotas(self, agreement: str) -> list[dict[str, Any]]:
+        """Return what each client of the caller's party may spend; to others than its stewards only its own."""
+        return self._list(f"/v1/agreements/{_part(agreement)}/quotas", "quotas")
+
+    def set_quota(self, agreement: str, client: str, share: str) -> dict[str, Any]:
+        """Set the part of its party's share, a decimal, that a client may spend in a period; stewards may."""
+        path = f"/v1/agreements/{_part(agreement)}/quotas/{_part(client)}"
+        call = replace(_json_call(path, {"share": share}, {}, repeatable=True), method="PUT")
+        return _object(self._transport.send(call).json())
+
+    def reservations(self, agreement: str) -> list[dict[str, Any]]:
+        """Return the caller's open reservations; to a steward those of all its party's clients."""
+        return self._list(_reservations(agreement), "reservations")
+
+    def reserve(
+        self, agreement: str, wanted: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> dict[str, Any]:
+        """Set an amount aside for questions that will name it; ``wanted`` as ``schemas.reservation`` reads it."""
+        key = idempotency_key or "reserve-" + secrets.token_hex(16)
+        call = _json_call(_reservations(agreement), wanted, {"Idempotency-Key": key}, repeatable=True)
+        return _object(self._transport.send(call).json())
+
+    def give_up(self, agreement: str, reservation: str) -> dict[str, Any]:
+        """Give back what is left of a reservation."""
+        call = Call("DELETE", f"{_reservations(agreement)}/{_part(reservation)}")
+        return _object(self._transport.send(call).json())
+
     # --- supplying
 
     def push(
@@ -406,13 +438,21 @@ class Client:
         path = f"/v1/agreements/{_part(agreement)}/aggregates/preview"
         return self._post_json(path, request, repeatable=True)
 
-    def ask(self, agreement: str, request: Mapping[str, Any], *, idempotency_key: str | None = None) -> Answer:
+    def ask(
+        self,
+        agreement: str,
+        request: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        reservation: str | None = None,
+    ) -> Answer:
         """Ask a question, and verify its answer before handing it out.
 
         Args:
             agreement: The agreement's id.
             request: The question, as ``schemas.request`` reads it.
             idempotency_key: To ask again what was asked with it before; fresh by default.
+            reservation: The caller's reservation that the charge is taken from.
 
         Raises:
             ProblemError: The broker refused; ``decision`` says by which clauses.
@@ -423,7 +463,10 @@ class Client:
         keys, log = self.keys(), self._log()
         key = idempotency_key or "ask-" + secrets.token_hex(16)
         path = f"/v1/agreements/{_part(agreement)}/aggregates"
-        call = _json_call(path, request, {"Idempotency-Key": key, "Accept": "application/json"}, repeatable=True)
+        headers = {"Idempotency-Key": key, "Accept": "application/json"}
+        if reservation is not None:
+            headers[HEADER] = reservation
+        call = _json_call(path, request, headers, repeatable=True)
         answer = self._transport.send(call)
         if answer.status == _ACCEPTED:
             raise waiting(answer.json(), key)
@@ -589,6 +632,10 @@ def _added(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any
             case (int(), int()) if name != "size":
                 made[name] = item + after[name]
     return made
+
+
+def _reservations(agreement: str) -> str:
+    return f"/v1/agreements/{_part(agreement)}/reservations"
 
 
 def _approvals(agreement: str) -> str:

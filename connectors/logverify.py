@@ -13,8 +13,8 @@ the reader's to see. The steps, and the codes of what fails them:
    when it is another of the same size, ``history_rewritten`` when its beginning is another.
 5. Charges keep within the caps, and each release was charged before, once: ``charge_malformed``,
    ``charged_twice``, ``period_went_back``, ``caps_unknown``, ``caps_malformed``, ``caps_changed``,
-   ``overspent_period``, ``overspent_share``, ``overspent_lifetime``, ``release_malformed``,
-   ``release_without_charge``, ``released_twice``.
+   ``overspent_period``, ``overspent_share``, ``overspent_lifetime``, ``overspent_quota``, ``overspent_delta``,
+   ``quota_malformed``, ``release_malformed``, ``release_without_charge``, ``released_twice``.
 
 Without step 4 a log that was cut short or told differently to others passes: a key alone cannot show either.
 Answers given off the log are in no export.
@@ -82,7 +82,9 @@ def verify_export(
         vkey: The broker's verifier key, pinned when its log was first met.
         remembered: A checkpoint seen earlier, verified then; of this log.
         caps: By agreement id, ``{"period_rho_nano", "lifetime_rho_nano", "shares": {party: rho_nano}}`` from
-            the agreement itself; where not given, what the log recorded with the agreement's version.
+            the agreement itself, with ``period_delta_e18``, ``lifetime_delta_e18``, ``delta_shares`` and
+            ``analysts`` (``connectors.logcharges.Caps``); where not given, what the log recorded with the
+            agreement's version.
 
     Raises:
         LogError: ``caps_malformed`` for the ``caps`` given here. What is wrong with the log is in the report.

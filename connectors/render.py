@@ -169,7 +169,30 @@ def _ledgers(budget: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     period = {"cap": budget["cap"], "spent": budget["spent"], "remaining": budget["remaining"]}
     lifetime = {"cap": budget["lifetime_cap"], **budget["lifetime"]}
     everyone: dict[str, Mapping[str, Any]] = {"all parties, this period": period, "all parties, lifetime": lifetime}
-    return everyone | dict(budget["shares"])
+    clients = {f"client {name}": ledger for name, ledger in (budget.get("analysts") or {}).items()}
+    return everyone | dict(budget["shares"]) | clients
+
+
+def forecast_lines(budget: Mapping[str, Any]) -> Group:
+    """Return when the period's budget, the lifetime's and each share run out at the rate of the last four weeks."""
+    told = {"all parties, this period": budget, "all parties, lifetime": budget["lifetime"], **budget["shares"]}
+    ends = {name: (part.get("forecast") or {}).get("runs_out") for name, part in told.items()}
+    lines = [
+        plain(f"At the rate of the last four weeks {name} runs out on {day}.") for name, day in ends.items() if day
+    ]
+    return Group(*lines)
+
+
+def statement_table(statement: Mapping[str, Any]) -> Table:
+    """Return what was charged in a month, by who, for what and of what."""
+    title = plain(f"What was charged in {statement.get('month')}")
+    made = Table(title=title, title_justify="left")
+    for heading in ("party", "client", "purpose", "dataset", "unit", "questions", "rho (epsilon)"):
+        made.add_column(heading)
+    for line in statement.get("lines") or ():
+        cells = [line.get(name) for name in ("party", "client", "purpose", "dataset", "unit", "questions")]
+        made.add_row(*(plain("all" if cell is None else cell) for cell in cells), _amount(line))
+    return made
 
 
 def _amount(value: Mapping[str, Any] | None) -> Text:
@@ -235,6 +258,11 @@ def preview_lines(preview: Mapping[str, Any]) -> Group:
         for measure in preview.get("measures") or ():
             made.add_row(plain(f"error of {measure.get('name')}"), plain(measure.get("words")))
         made.add_row("left after", plain(f"{percent(left.get('share'))} of your share: rho {left.get('rho')}"))
+        limit = (preview.get("remaining") or {}).get("limited_by") or {}
+        if limit.get("tier") not in {None, "share"}:  # a share is what is told of anyway
+            now = preview["remaining"]
+            words = f"{limit.get('words')}: {percent(now.get('share'))} of your share, rho {now.get('rho')}"
+            made.add_row("limited by", plain(words))
         if preview.get("repeat"):
             made.add_row("repeat", "the answer was released before, and is free")
         if preview.get("affordable") is False:

@@ -172,7 +172,7 @@ class Agreement(Strict):
             ):
                 for named in names:
                     yield f"grants/{index}/{part}", named, known, what
-        for party in self.privacy.shares:
+        for party in self.privacy.shares:  # analysts' quotas are of parties with a share
             yield "privacy/shares", party, parties, "party"
 
     def party(self, party_id: str) -> Party | None:

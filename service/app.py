@@ -22,8 +22,11 @@ from schemas.jws import encode, public_jwk, sign, sign_text, thumbprint
 from service.aggregates import release
 from service.aggregates.approvals import Approvals
 from service.aggregates.asking import Asking
+from service.aggregates.budgets import Budgets
 from service.aggregates.completion import Completion
+from service.aggregates.quotas import Quotas
 from service.aggregates.reading import Reading
+from service.aggregates.reservations import Reservations
 from service.aggregates.simulating import Simulating
 from service.agreements.catalogue import Catalogue
 from service.agreements.leaving import Leaving
@@ -176,6 +179,9 @@ def build(
         completion=completion,
         approvals=Approvals(store, settings.issuer, clock, identifiers.find_in_text),
         reading=Reading(store, appends, settings.issuer, clock),
+        budgets=Budgets(store, settings.issuer, clock),
+        quotas=Quotas(store, settings.issuer, clock),
+        reservations=Reservations(store, settings.issuer, clock, new_id),
         simulating=Simulating(settings.issuer, clock),
         log=log,
         appends=appends,

@@ -79,6 +79,7 @@ def ask(
     idempotency_key: Annotated[
         str | None, typer.Option(help="The key of an ask whose answer was lost: it is charged once.")
     ] = None,
+    reservation: Annotated[str | None, typer.Option(help="A reservation of yours that it is charged to.")] = None,
     json: Json = False,
 ) -> None:
     """Ask a question; its answer is shown once its signature and its entry in the log are verified."""
@@ -87,7 +88,7 @@ def ask(
     agreement = connection.agreement_id()
     with connection.open("analyst") as client:
         before = client.budget(agreement) if show_budget else None
-        answer = client.ask(agreement, request, idempotency_key=idempotency_key)
+        answer = client.ask(agreement, request, idempotency_key=idempotency_key, reservation=reservation)
         after = client.budget(agreement) if show_budget else None
     _show(answer, shown, as_json=json)
     if before is not None and not json:

@@ -9,6 +9,8 @@ HELP = {
     "approvals": "See the questions that wait for stewards, and decide on them.",
     "key": "Make keys.",
     "log": "Read, take away and verify a broker's log.",
+    "quota": "What each client of your party may spend.",
+    "reservation": "Set budget aside for questions that you plan.",
 }
 
 

@@ -20,11 +20,22 @@ def register(app: typer.Typer) -> None:
     app.command("catalogue")(connected(catalogue))
 
 
-def budget(connection: Connection, *, json: Json = False) -> None:
-    """Show the privacy budget: caps, shares, what is spent and left, by whom, and when it renews."""
+def budget(
+    connection: Connection,
+    *,
+    statement: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM", help="What was charged in a month, instead.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show the privacy budget: caps, shares, what is spent and left, by whom, when it renews and runs out."""
     with connection.open("analyst") as client:
+        if statement is not None:
+            told = client.statement(connection.agreement_id(), statement)
+            output.result(told, render.statement_table(told), as_json=json)
+            return
         found = client.budget(connection.agreement_id())
-    output.result(found, render.budget_table(found), as_json=json)
+    output.result(found, render.budget_table(found), render.forecast_lines(found), as_json=json)
 
 
 def catalogue(

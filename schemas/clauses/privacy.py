@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from schemas.clauses.said import said
 from schemas.model import Strict
@@ -39,11 +39,17 @@ class Lifetime(Strict):
     """The cap over all periods, at the same delta_conversion."""
 
     epsilon: Annotated[ExactDecimal, said("Epsilon of all releases ever made, together.", "24")]
+    delta_selection: Annotated[
+        ExactDecimal | None,
+        said("Delta of all choices of keys ever made, together; a period's where left out.", "4e-7"),
+    ] = None
 
     @model_validator(mode="after")
     def _sane(self) -> Self:
         if not Decimal(0) < self.epsilon <= Decimal(200):
             raise ValueError("the lifetime's epsilon lies above 0 and at most 200")
+        if self.delta_selection is not None and not Decimal(0) <= self.delta_selection <= Decimal("1e-3"):
+            raise ValueError("the lifetime's delta_selection lies between 0 and 1e-3")
         return self
 
 
@@ -92,10 +98,22 @@ class Privacy(Strict):
             min_length=1,
         ),
     ]
+    analysts: Annotated[
+        dict[Slug, ExactDecimal],
+        said(
+            "Of a recipient, the most of its share that any one of its clients may spend in a period. "
+            "Its stewards may set less for a client.",
+            {"as-opcc": "0.25"},
+        ),
+    ] = Field(default_factory=dict)
     usable: Annotated[Usable, said("When a value is flagged usable.", {"half_width": "0.30", "value": 10})]
 
     @model_validator(mode="after")
     def _sane(self) -> Self:
         if any(share <= 0 for share in self.shares.values()) or sum(self.shares.values()) > 1:
             raise ValueError("shares lie above 0 and sum to at most 1")
+        if not all(0 < quota <= 1 for quota in self.analysts.values()):
+            raise ValueError("an analyst's quota lies above 0 and at most 1")
+        if not self.analysts.keys() <= self.shares.keys():
+            raise ValueError("analysts' quotas are parts of a share: a party under analysts has none")
         return self

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from schemas.agreement import Agreement
 from schemas.diff import change as rules
-from schemas.diff.change import Change, Rule
+from schemas.diff.change import Change, Effect, Rule
 from schemas.diff.prose import differences, plain, without
 
 _PUBLISH = ("forbidden", "needs-approval", "allowed")
@@ -48,7 +48,9 @@ def compare(old: Agreement, new: Agreement) -> Iterator[Change]:
     )  # fmt: skip
     for label, path, before, after, rule in known:
         yield from rules.value(label, f"privacy/{path}", before, after, rule)
+    yield from _lifetime_delta(old, new)
     yield from _shares(old, new)
+    yield from _analysts(old, new)
     yield from differences("a value is usable", "privacy/usable", plain(old.privacy.usable), plain(new.privacy.usable))
 
 
@@ -63,6 +65,36 @@ def _shares(old: Agreement, new: Agreement) -> Iterator[Change]:
             yield Change(path, "removed", words, "narrows")
         else:
             yield from rules.value(f"{party}'s share of the budget", path, was[party], now[party], rules.more_widens)
+
+
+def _lifetime_delta(old: Agreement, new: Agreement) -> Iterator[Change]:
+    """Yield a change of what is said; where nothing is, a period's delta holds for the lifetime too."""
+    path = "privacy/lifetime/delta_selection"
+    was, now = old.privacy.lifetime.delta_selection, new.privacy.lifetime.delta_selection
+    before = old.privacy.budget.delta_selection if was is None else was
+    after = new.privacy.budget.delta_selection if now is None else now
+    effect: Effect = "neutral" if after == before else rules.more_widens(before, after)
+    if was is not None and now is not None:
+        yield from rules.value("delta for choosing keys over all periods", path, was, now, rules.more_widens)
+    elif now is not None:
+        yield Change(path, "added", f"delta for choosing keys is {now} over all periods", effect)
+    elif was is not None:
+        yield Change(path, "removed", "delta for choosing keys is a period's over all periods, too", effect)
+
+
+def _analysts(old: Agreement, new: Agreement) -> Iterator[Change]:
+    was, now = old.privacy.analysts, new.privacy.analysts
+    for party in sorted({*was, *now}):
+        path = f"privacy/analysts/{party}"
+        if party not in was:
+            words = f"a client of {party} may spend at most {now[party]} of its party's share in a period"
+            yield Change(path, "added", words, "narrows")
+        elif party not in now:
+            words = f"a client of {party} may spend all of its party's share in a period"
+            yield Change(path, "removed", words, "widens")
+        else:
+            label = f"the part of {party}'s share that one of its clients may spend"
+            yield from rules.value(label, path, was[party], now[party], rules.more_widens)
 
 
 def obligations(old: Agreement, new: Agreement) -> Iterator[Change]:

@@ -38,9 +38,10 @@ def write_review(review_by: str, own: Names, everyone: list[str]) -> Json:
 
 
 def write_budget(privacy: Source, own: Names, suppliers: list[str]) -> list[Json]:
-    """Return the duties to keep to the privacy budget: everybody's together, and each recipient's share."""
+    """Return the duties to keep to the privacy budget: everybody's together, each recipient's, each analyst's."""
     budget, lifetime, request = (privacy.child(name) for name in ("budget", "lifetime", "per_request"))
     shares: dict[str, str] = privacy.take("shares")
+    analysts: dict[str, str] = privacy.take("analysts") or {}
     recipients = [names.party(party) for party in sorted(shares)]
     limits = [
         constraint("concordat:epsilon", "odrl:lteq", number(budget.take("epsilon"))),
@@ -51,6 +52,9 @@ def write_budget(privacy: Source, own: Names, suppliers: list[str]) -> list[Json
         constraint("concordat:lifetimeEpsilon", "odrl:lteq", number(lifetime.take("epsilon"))),
         constraint("concordat:shareOfRequest", "odrl:lteq", number(request.take("share"))),
     ]
+    ever = lifetime.take("delta_selection")
+    if ever is not None:
+        limits.append(constraint("concordat:lifetimeDeltaOfSelection", "odrl:lteq", number(ever)))
     together = _duty(own.clause("privacy", "budget"), _action(_SPEND, limits), suppliers, recipients)
     each = [
         _duty(
@@ -61,7 +65,16 @@ def write_budget(privacy: Source, own: Names, suppliers: list[str]) -> list[Json
         )
         for party in sorted(shares)
     ]
-    return [together, *each]
+    one = [
+        _duty(
+            own.clause("privacy", "analysts", party),
+            _action(_SPEND, [constraint("concordat:shareOfAnalyst", "odrl:lteq", number(analysts[party]))]),
+            suppliers,
+            [names.party(party)],
+        )
+        for party in sorted(analysts)
+    ]
+    return [together, *each, *one]
 
 
 def read_budget(duties: list[Node]) -> Json:
@@ -73,7 +86,10 @@ def read_budget(duties: list[Node]) -> Json:
             continue
         if not action.constraints("concordat:epsilon", key="refinement"):
             party = names.party_name(duty.only("assignee", "party"), duty.at("assignee"))
-            made["shares"][party] = _right(action, "concordat:shareOfBudget")
+            if action.constraints("concordat:shareOfAnalyst", key="refinement"):
+                made.setdefault("analysts", {})[party] = _right(action, "concordat:shareOfAnalyst")
+            else:
+                made["shares"][party] = _right(action, "concordat:shareOfBudget")
             continue
         made["budget"] = {
             "epsilon": _right(action, "concordat:epsilon"),
@@ -83,6 +99,8 @@ def read_budget(duties: list[Node]) -> Json:
             "from": _right(action, "odrl:dateTime"),
         }
         made["lifetime"] = {"epsilon": _right(action, "concordat:lifetimeEpsilon")}
+        if action.constraints("concordat:lifetimeDeltaOfSelection", key="refinement"):
+            made["lifetime"]["delta_selection"] = _right(action, "concordat:lifetimeDeltaOfSelection")
         made["per_request"] = {"share": _right(action, "concordat:shareOfRequest")}
     return made
 

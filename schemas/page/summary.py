@@ -29,10 +29,11 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A recipient's part of the budget."""
+    """A recipient's part of the budget, and the most of that one of its clients may spend; empty where no limit."""
 
     who: str
     percent: str
+    each: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,10 @@ def summarise(agreement: Agreement) -> Summary:
         by_record=words.listed(
             name for name, dataset in agreement.datasets.items() if dataset.privacy_unit == "record"
         ),
-        shares=tuple(Share(name[party], _percent(share)) for party, share in privacy.shares.items()),
+        shares=tuple(
+            Share(name[party], _percent(share), _percent(privacy.analysts[party]) if party in privacy.analysts else "")
+            for party, share in privacy.shares.items()
+        ),
         publish=_PUBLISH[agreement.obligations.publish],
     )
 

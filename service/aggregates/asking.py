@@ -20,7 +20,7 @@ from typing import Any
 
 from schemas.canonical import canonical
 from schemas.request import AggregateRequest
-from service.aggregates import approvals
+from service.aggregates import approvals, reservations, spending
 from service.aggregates import release as releases
 from service.aggregates.amended import check_same
 from service.aggregates.case import Case, Scope, binding, decided, entry, names, pinned, refused, request_text, versions
@@ -28,14 +28,13 @@ from service.aggregates.intents import Question, datasets, spend_as_text
 from service.aggregates.kept import Overdue, Settle, overdue
 from service.aggregates.ports import Binding, IntentRow, ReleaseRow, Store, Transaction, VersionName
 from service.aggregates.refusals import OUR_FAULT, refusal
-from service.aggregates.spending import charge_request, elsewhere, remaining
 from service.agreements.periods import current_period
 from service.audit.appends import Appends
 from service.audit.entry import Charge, Kind, Screen, format_time
 from service.audit.entry import Decision as EntryDecision
 from service.budget.caps import Caps, caps
-from service.budget.ledger import postings
-from service.errors import ConcordatError, Forbidden
+from service.budget.ledger import ChargeRequest, Left
+from service.errors import ConcordatError
 from service.identity.caller import Caller
 
 ROUTE = "aggregates"
@@ -83,8 +82,17 @@ class Asking:
 
     # --- preview
 
-    def preview(self, caller: Caller, agreement_id: str, request: AggregateRequest) -> dict[str, Any]:
+    def preview(
+        self, caller: Caller, agreement_id: str, request: AggregateRequest, reservation: str | None = None
+    ) -> dict[str, Any]:
         """Say what a question would cost and how wrong its answer may be; free, logged, reads no data.
+
+        Args:
+            caller: Who would ask.
+            agreement_id: The agreement.
+            request: The question.
+            reservation: The caller's reservation that it would be charged to, so that what remains is what is left of
+                that.
 
         Raises:
             Forbidden: the caller has no role that a grant names, or the agreement is not in force; logged.
@@ -93,11 +101,11 @@ class Asking:
         now = self.clock()
         with self._logging_refusals(caller, agreement_id, request), self.store.read() as tx:
             case = self._case(tx, caller, agreement_id, request, now)
-            body = self._previewed(tx, case)
+            body = self._previewed(tx, case, reservation)
         self.appends.append(entry(Kind.PREVIEWED, case))
         return body
 
-    def _previewed(self, tx: Transaction, case: Case) -> dict[str, Any]:
+    def _previewed(self, tx: Transaction, case: Case, reservation: str | None) -> dict[str, Any]:
         made: dict[str, Any] = {"agreement": case.found.reference(), "decision": case.shown()}
         if not case.decision.allowed:
             return made
@@ -109,15 +117,28 @@ class Asking:
         if overdue(tx, case.found.agreement, datasets(case.plan), case.now):
             held = None  # the question itself will find another version of the data
         repeat = held is not None and held.rho_nano >= question.price.rho_nano
-        left = remaining(tx, case, limits)
+        left = self._left(tx, case, question, limits, reservation)
+        made["remaining"] = spending.told(left, case, limits)
         return made | releases.preview(
-            question, case.found.agreement, limits, case.caller.party, remaining=left, repeat=repeat
+            question, case.found.agreement, limits, case.caller.party, remaining=left.rho_nano, repeat=repeat
         )
+
+    def _left(self, tx: Transaction, case: Case, question: Question, limits: Caps, reservation: str | None) -> Left:
+        nothing = spending.nothing(case)
+        if reservation is None:
+            return spending.remaining(tx, case.found, nothing, limits)
+        asked_for = (case.request.purpose, _asked(case, question, limits).plan_identity)
+        return reservations.left_of(tx, reservation, case.found, nothing, limits, asked_for)
 
     # --- ask
 
     def prepare(
-        self, caller: Caller, agreement_id: str, key: str, request: AggregateRequest
+        self,
+        caller: Caller,
+        agreement_id: str,
+        key: str,
+        request: AggregateRequest,
+        reservation: str | None = None,
     ) -> Ready | Pending | approvals.Waiting:
         """Decide, and charge or find the stored answer, or say who has to approve first: step 1.
 
@@ -126,11 +147,13 @@ class Asking:
             agreement_id: The agreement.
             key: The idempotency key.
             request: The question.
+            reservation: The caller's reservation that its charge is taken from; nothing else depends on it.
 
         Raises:
             Forbidden: with the decision; logged.
             Malformed: logged too; nothing was charged.
-            Conflict: the key was used with another body.
+            NotFound: the caller has no such reservation.
+            Conflict: the key was used with another body, or the reservation is over.
         """
         now = self.clock()
         scope = (caller.party, caller.client, ROUTE, agreement_id, key)
@@ -140,24 +163,32 @@ class Asking:
                 binding(tx, case, scope)
             if case.decision.allowed:
                 try:
-                    return self._decided(caller, agreement_id, request, now, scope)
+                    return self._decided(caller, agreement_id, request, now, scope, reservation)
                 except Overdue:
                     self.settle(agreement_id, datasets(case.plan), now)
-                    return self._decided(caller, agreement_id, request, now, scope)
+                    return self._decided(caller, agreement_id, request, now, scope, reservation)
         error = case.refusal()  # most refusals end here: they keep nobody waiting for the write lock
         self.appends.append(refused(case, error))
         raise error
 
     def _decided(
-        self, caller: Caller, agreement_id: str, request: AggregateRequest, now: datetime, scope: Scope
+        self,
+        caller: Caller,
+        agreement_id: str,
+        request: AggregateRequest,
+        now: datetime,
+        scope: Scope,
+        reservation: str | None,
     ) -> Ready | Pending | approvals.Waiting:
         with self.store.write() as tx:
             case = self._case(tx, caller, agreement_id, request, now)
-            made = self._prepare(tx, case, scope)
+            made = self._prepare(tx, case, scope, reservation)
             self.fault("before-charge-commit")
         return made
 
-    def _prepare(self, tx: Transaction, case: Case, scope: Scope) -> Ready | Pending | approvals.Waiting:
+    def _prepare(
+        self, tx: Transaction, case: Case, scope: Scope, reservation: str | None
+    ) -> Ready | Pending | approvals.Waiting:
         body_digest, bound = binding(tx, case, scope)
         if not case.decision.allowed:
             raise case.refusal()
@@ -175,7 +206,7 @@ class Asking:
         read = versions(tx, case)
         identity = case.plan.identity(names(read))
         if overdue(tx, case.found.agreement, datasets(case.plan), case.now):
-            self._charge(tx, case, question, limits, read, identity)  # what it would be refused for comes first
+            self._charge(tx, case, question, limits, reservation)  # what it would be refused for comes first
             raise Overdue  # takes the charge back
         held = tx.answers.best_release(case.found.row.id, identity)
         if held is not None and held.rho_nano >= question.price.rho_nano:
@@ -189,7 +220,8 @@ class Asking:
             self._log(tx, Kind.REPEATED, case, result={"intent": running.id})
             tx.answers.bind(scope, Binding(body_digest, running.id), format_time(case.now))
             return Pending(running)
-        intent = self._charge(tx, case, question, limits, read, identity)
+        charge = self._charge(tx, case, question, limits, reservation)
+        intent = self._intend(tx, case, question, charge, read, reservation)
         tx.answers.bind(scope, Binding(body_digest, intent.id), format_time(case.now))
         return Pending(intent)
 
@@ -218,31 +250,37 @@ class Asking:
         return Ready(self.sign(body).decode())
 
     def _charge(
+        self, tx: Transaction, case: Case, question: Question, limits: Caps, reservation: str | None
+    ) -> ChargeRequest:
+        """Take what a question costs from the accounts, or from what the reservation holds on them."""
+        found = case.found
+        period = tx.agreements.raise_period_floor(found.row.id, current_period(found, case.now))
+        charge = spending.charge_request(case, period, self.new_id("intent"), question.price.rho_nano)
+        reservations.free_expired(tx, charge.agreement, charge.at)
+        wanted = spending.wanted(tx, found, charge, limits)
+        if reservation is None:
+            failed = tx.ledger.post(charge, wanted)
+        else:
+            asked_for = (case.request.purpose, _asked(case, question, limits).plan_identity)
+            failed = reservations.draw(tx, reservation, charge, wanted, asked_for)
+        if failed is not None:
+            raise spending.refused(failed, case.decision.weighed)
+        return charge
+
+    def _intend(
         self,
         tx: Transaction,
         case: Case,
         question: Question,
-        limits: Caps,
+        charge: ChargeRequest,
         read: dict[str, VersionName],
-        identity: str,
+        reservation: str | None,
     ) -> IntentRow:
+        """Log a charge, and write down everything needed to answer its question once."""
         found, caller = case.found, case.caller
-        period = tx.agreements.raise_period_floor(found.row.id, current_period(found, case.now))
-        charge = charge_request(case, period, self.new_id("intent"), question.price.rho_nano)
-        failed = tx.ledger.post(charge, postings(charge, limits, elsewhere(tx, case, charge)))
-        if failed is not None:
-            raise Forbidden(
-                failed.words,
-                code=failed.code,
-                decision={
-                    "outcome": "refused",
-                    "code": failed.code,
-                    "clauses": [failed.clause],
-                    "reasons": [{"clause": failed.clause, "words": failed.words}],
-                    "weighed": list(case.decision.weighed),
-                },
-            )
-        index = self._log(tx, Kind.CHARGED, case, charge=Charge(charge.intent, period, charge.rho_nano, 0, charge.unit))
+        told = Charge(charge.intent, charge.period, charge.rho_nano, charge.delta_e18, charge.unit)
+        drawn = {"reservation": reservation} if reservation is not None else None
+        index = self._log(tx, Kind.CHARGED, case, charge=told, result=drawn)
         row = IntentRow(
             id=charge.intent,
             agreement=found.row.id,
@@ -254,7 +292,7 @@ class Asking:
             purpose=case.request.purpose,
             dataset=case.request.dataset,
             request=request_text(case.request),
-            identity=identity,
+            identity=case.plan.identity(names(read)),
             spend=spend_as_text(question.spend),
             rho_nano=question.price.rho_nano,
             pinned=canonical(pinned(tx, case, read)).decode(),

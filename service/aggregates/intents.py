@@ -138,7 +138,7 @@ _STRUCTURE = frozenset(
     (
         "grants", "purposes", "datasets", "privacy", "shares", "budget", "lifetime", "period", "bounds", "per_person",
         "group_by", "filter_by", "measure", "rows", "link", "parties", "supplier",
-        "roles", "combine", "most_fields", "dataset", "privacy_unit", "approval", *KINDS,
+        "roles", "combine", "most_fields", "dataset", "privacy_unit", "approval", "analysts", "delta_selection", *KINDS,
     )
 )  # fmt: skip
 """Words of an agreement's own form that clause paths are made of."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
@@ -10,7 +9,8 @@ from typing import Protocol
 
 from service.agreements.ports import AgreementStore
 from service.audit.ports import LogStore
-from service.budget.ledger import ChargeRequest, Posting
+from service.budget.ports import LedgerStore, QuotaStore, ReservationStore, StatementStore
+from service.identity.ports import ClientStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,34 +76,6 @@ class Binding:
 
     digest: str
     subject: str
-
-
-class LedgerStore(Protocol):
-    """The ledger's rows."""
-
-    def elsewhere(self, agreement: str, sources: tuple[str, ...], since: str) -> dict[str, int]:
-        """Return what other agreements spent on these sources: ``lifetime`` and ``period`` (since a time)."""
-        ...
-
-    def spent(self, keys: Sequence[str]) -> list[int]:
-        """Return each account's nano-rho, in order."""
-        ...
-
-    def post(self, charge: ChargeRequest, postings: tuple[Posting, ...]) -> Posting | None:
-        """Take a charge, or return the posting that does not fit; then the transaction must be rolled back."""
-        ...
-
-    def by_party(self, agreement: str, unit: str, period: int) -> dict[str, int]:
-        """Return what each party spent in a period."""
-        ...
-
-    def by_source(self, agreement: str) -> dict[str, dict[str, int]]:
-        """Return, for each source touched, what each agreement spent on it."""
-        ...
-
-    def units(self, agreement: str) -> list[str]:
-        """Return the units charged under an agreement."""
-        ...
 
 
 class AnswerStore(Protocol):
@@ -279,6 +251,26 @@ class Transaction(Protocol):
     @property
     def approvals(self) -> ApprovalStore:
         """Approvals."""
+        ...
+
+    @property
+    def clients(self) -> ClientStore:
+        """Clients."""
+        ...
+
+    @property
+    def quotas(self) -> QuotaStore:
+        """Quotas that stewards set."""
+        ...
+
+    @property
+    def reservations(self) -> ReservationStore:
+        """Reservations."""
+        ...
+
+    @property
+    def statements(self) -> StatementStore:
+        """What was charged, by client, purpose and dataset."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Reading what was released and what was spent."""
+"""Reading what was released."""
 
 from __future__ import annotations
 
@@ -10,20 +10,17 @@ from typing import Any
 
 from service.aggregates import release as shapes
 from service.aggregates.ports import Store, Transaction
-from service.agreements.periods import current_period, period_start
-from service.agreements.standing import seen_by, stopped, visible
+from service.agreements.standing import seen_by, stopped
 from service.audit.appends import Appends
 from service.audit.entry import AgreementRef, Decision, Entry, Kind
 from service.audit.entry import Caller as EntryCaller
-from service.budget.caps import caps
-from service.budget.ledger import account
 from service.errors import NotFound
 from service.identity.caller import Caller, Role
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Releases and budgets, as a party may see them: nothing that the newest checkpoint does not cover yet."""
+    """Releases, as a party may see them: nothing that the newest checkpoint does not cover yet."""
 
     store: Store
     appends: Appends
@@ -76,25 +73,3 @@ class Reading:
         failure = stopped(tx.agreements, agreement_id, self.broker, caller.party)
         if failure is not None:
             raise failure
-
-    def budget(self, caller: Caller, agreement_id: str) -> dict[str, Any]:
-        """Return caps, shares, what is spent and left, by whom, and when it renews.
-
-        Raises:
-            NotFound: the caller's party is no party of such an agreement.
-            Forbidden: the agreement is not in force.
-        """
-        now = self.clock()
-        with self.store.read() as tx:
-            found = visible(tx.agreements, agreement_id, now.date(), self.broker, caller.party)
-            period = current_period(found, now)
-            spent = {
-                name: (
-                    tx.ledger.spent([account(agreement_id, name)])[0],
-                    tx.ledger.by_party(agreement_id, name, period),
-                )
-                for name in sorted({"person", *tx.ledger.units(agreement_id)})
-            }
-            sources = tx.ledger.by_source(agreement_id)
-        bounds = (period_start(found, period), period_start(found, period + 1))
-        return shapes.budget(found, caps(found.agreement), period, bounds, spent, sources)

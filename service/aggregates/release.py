@@ -9,12 +9,14 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from schemas.agreement import Agreement
 from schemas.calendar import name as period_name
 from schemas.canonical import canonical, canonical_object
+from service.aggregates.amounts import plain as _plain
+from service.aggregates.amounts import rho as _rho
+from service.aggregates.amounts import share as _share
 from service.aggregates.intents import Question
 from service.aggregates.ports import IntentRow
 from service.agreements.standing import Current
@@ -27,7 +29,6 @@ from service.privacy.pricing import Price
 from service.privacy.vectors import Frame
 
 SIGNATURE_TYPE = "concordat-release+jws"
-_NANO = Decimal("1e-9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,84 +337,3 @@ def _unlinked_words(plan: EffectivePlan) -> str | None:
     if plan.links:
         left_out.append("links")
     return f"{words}, and are left out of {' and '.join(left_out)}." if left_out else f"{words}."
-
-
-def _rho(nano: int) -> str:
-    return _plain(nano * _NANO)
-
-
-def _share(rho_nano: int, share_rho: int) -> str:
-    return _plain((Decimal(rho_nano) / Decimal(share_rho)).quantize(Decimal("1e-6"))) if share_rho else "0"
-
-
-def _plain(value: Decimal) -> str:
-    """Write a decimal without trailing zeros; small ones as ``5e-8``."""
-    return f"{value.normalize():f}" if value >= Decimal("1e-4") or value == 0 else f"{value.normalize():e}"
-
-
-def budget(
-    found: Current,
-    caps: Caps,
-    period: int,
-    bounds: tuple[Any, Any],
-    spent: dict[str, tuple[int, dict[str, int]]],
-    sources: dict[str, dict[str, int]],
-) -> dict[str, Any]:
-    """Return caps, shares, what is spent and left, by whom, and when it renews.
-
-    Args:
-        found: The agreement in force.
-        caps: Its caps.
-        period: Index of the current period.
-        bounds: First day of this period and of the next.
-        spent: For each unit, nano-rho over the lifetime, and in this period by party.
-        sources: For each source touched, nano-rho spent on it by agreement.
-    """
-    privacy = found.agreement.privacy
-    delta = privacy.budget.delta_conversion
-    ledgers = {name: _ledger(caps, privacy.shares, lifetime, parties, delta)
-               for name, (lifetime, parties) in spent.items()}  # fmt: skip
-    return {
-        "agreement": found.reference(),
-        "period": {"index": period, "from": bounds[0].isoformat(), "renews": bounds[1].isoformat()},
-        "cap": {"rho": _rho(caps.period), "epsilon": _plain(privacy.budget.epsilon), "delta": _plain(delta)},
-        "lifetime_cap": {"rho": _rho(caps.lifetime), "epsilon": _plain(privacy.lifetime.epsilon)},
-        "per_request": {"share": _plain(privacy.per_request.share)},
-        **ledgers["person"],
-        "ledgers": {name: ledger for name, ledger in ledgers.items() if name != "person"},
-        "sources": {
-            source: {
-                "here": _rho(by.get(found.row.id, 0)),
-                "under_other_agreements": _rho(sum(rho for name, rho in by.items() if name != found.row.id)),
-            }
-            for source, by in sources.items()
-        },
-    }
-
-
-def _ledger(
-    caps: Caps, shares: Mapping[str, Decimal], lifetime: int, parties: dict[str, int], delta: Decimal
-) -> dict[str, Any]:
-    used = sum(parties.values())
-    return {
-        "spent": _amount(used, delta),
-        "remaining": _amount(max(caps.period - used, 0), delta),
-        "lifetime": {
-            "spent": _amount(lifetime, delta),
-            "remaining": _amount(max(caps.lifetime - lifetime, 0), delta),
-        },
-        "shares": {
-            party: {
-                "share": _plain(share),
-                "cap": _amount(caps.shares[party], delta),
-                "spent": _amount(parties.get(party, 0), delta),
-                "remaining": _amount(max(caps.shares[party] - parties.get(party, 0), 0), delta),
-                "spent_share": _share(parties.get(party, 0), caps.shares[party]),
-            }
-            for party, share in shares.items()
-        },
-    }
-
-
-def _amount(rho_nano: int, delta: Decimal) -> dict[str, str]:
-    return {"rho": _rho(rho_nano), "epsilon": _plain(epsilon_of(rho_nano, delta)) if rho_nano else "0"}

@@ -30,7 +30,10 @@ _POLICY = frozenset({
 """Codes that ``decide`` gives from agreement and request alone, so that another version may give another."""
 WAITING = "waiting"
 """The outcome of what is allowed once stewards have approved it, asked before they did or after."""
-_BUDGET = frozenset({"over_budget", "over_lifetime_budget", "over_request_cap", "no_budget_share"})
+_BUDGET = frozenset({
+    "over_budget", "over_lifetime_budget", "over_request_cap", "no_budget_share", "over_quota", "over_selection_delta",
+    "over_reservation", "reservation_for_other", "reservation_over",
+})  # fmt: skip
 BUDGET = "refused for the budget, which is no part of a version"
 STANDING = "refused because the agreement was not in force"
 STEWARD = "refused by a steward of whom approval was asked"

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from schemas import strict_json
 from schemas.errors import DocumentError
 from schemas.request import AggregateRequest, parse
+from schemas.reservation import HEADER
 from schemas.told import told
 from service.aggregates.approvals import Waiting
 from service.aggregates.asking import Pending, Ready
@@ -30,6 +31,13 @@ _BODY = {
         "content": {"application/json": {"schema": AggregateRequest.model_json_schema(mode="validation")}},
     }
 }
+_RESERVATION = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "A reservation of the caller's, which the charge is taken from",
+    "schema": {"type": "string", "maxLength": 80},
+}
 _KEY = {
     "parameters": [
         {
@@ -37,7 +45,8 @@ _KEY = {
             "in": "header",
             "required": True,
             "schema": {"type": "string", "maxLength": 128},
-        }
+        },
+        _RESERVATION,
     ]
 }
 
@@ -64,7 +73,11 @@ def _parsed(body: bytes | ConcordatError, broker: Broker, caller: Caller, agreem
         raise ours from None
 
 
-@router.post("/aggregates/preview", summary="What would it cost, and how wrong may it be?", openapi_extra=_BODY)
+@router.post(
+    "/aggregates/preview",
+    summary="What would it cost, and how wrong may it be?",
+    openapi_extra=_BODY | {"parameters": [_RESERVATION]},
+)
 async def preview(agreement: str, request: Request) -> JSONResponse:
     """Free: the decision, the cost, the expected error, what remains after. Reads no data."""
     broker = await of(request)
@@ -72,7 +85,8 @@ async def preview(agreement: str, request: Request) -> JSONResponse:
 
     def work() -> JSONResponse:
         caller = broker.caller(request)
-        made = broker.asking.preview(caller, agreement, _parsed(body, broker, caller, agreement))
+        asked = _parsed(body, broker, caller, agreement)
+        made = broker.asking.preview(caller, agreement, asked, request.headers.get(HEADER))
         return JSONResponse(made | {"decision": told(made["decision"])})
 
     return await run_in_threadpool(work)
@@ -105,7 +119,7 @@ async def ask(agreement: str, request: Request) -> Response:
         except Malformed as error:
             broker.asking.refused(caller, agreement, error, asked)
             raise
-        return broker.asking.prepare(caller, agreement, key, asked)
+        return broker.asking.prepare(caller, agreement, key, asked, request.headers.get(HEADER))
 
     made = await run_in_threadpool(prepare)
     if isinstance(made, Waiting):
@@ -142,11 +156,3 @@ def release(agreement: str, release: str, request: Request, broker: Annotated[Br
     with logged.refusals(broker, caller, "release", agreement):
         body = broker.reading.release(caller, agreement, release)
     return tables.response(body, accept)
-
-
-@router.get("/budget", summary="The privacy budget")
-def budget(agreement: str, request: Request, broker: Annotated[Broker, Depends(of)]) -> dict[str, Any]:
-    """Caps, shares, what is spent and left, by whom, and when it renews."""
-    caller = broker.caller(request)
-    with logged.read(broker, caller, "budget", agreement):
-        return broker.reading.budget(caller, agreement)

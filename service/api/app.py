@@ -19,6 +19,7 @@ from service.api import (
     agreements,
     approvals,
     audit,
+    budget,
     erasures,
     extracts,
     health,
@@ -58,7 +59,8 @@ def create(broker: Broker | None, version: str) -> FastAPI:
     app.state.broker = broker
     problems.install(app)
     for part in (
-        aggregates, approvals, audit, extracts, erasures, agreements, versions, simulate, renderings, sign_in, health,
+        aggregates, approvals, budget, audit, extracts, erasures, agreements, versions, simulate, renderings, sign_in,
+        health,
     ):  # fmt: skip
         app.include_router(part.router)
     if broker is not None:

@@ -13,8 +13,11 @@ from prometheus_client import CollectorRegistry
 
 from service.aggregates.approvals import Approvals
 from service.aggregates.asking import Asking
+from service.aggregates.budgets import Budgets
 from service.aggregates.completion import Completion
+from service.aggregates.quotas import Quotas
 from service.aggregates.reading import Reading
+from service.aggregates.reservations import Reservations
 from service.aggregates.simulating import Simulating
 from service.agreements.catalogue import Catalogue, CatalogueTransaction
 from service.agreements.leaving import Leaving
@@ -82,6 +85,9 @@ class Broker:
     completion: Completion
     approvals: Approvals
     reading: Reading
+    budgets: Budgets
+    quotas: Quotas
+    reservations: Reservations
     simulating: Simulating
     log: Log
     appends: Appends

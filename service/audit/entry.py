@@ -61,6 +61,13 @@ class Kind(StrEnum):
     """A question was asked that waits for the approval that its ``result`` names; nothing was charged."""
     APPROVAL_DECIDED = "approval-decided"
     """A steward approved or refused it, as its ``result`` says."""
+    QUOTA_SET = "quota-set"
+    """A steward set what a client of its party may spend; its ``result`` says which ``quota``, which charges are
+    checked against."""
+    RESERVED = "reserved"
+    """A client set an amount aside for questions that it plans; nothing was charged."""
+    RESERVATION_ENDED = "reservation-ended"
+    """What was left of it was given back."""
     ARTEFACT_IMPORTED = "artefact-imported"
     """The operator keeps a code list or hierarchy, which agreements may pin from now on."""
     ENROLLED = "enrolled"

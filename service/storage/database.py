@@ -46,8 +46,8 @@ class Database:
         if self._sqlite:
             event.listen(self.engine, "connect", _configure_sqlite)
 
-    def migrate(self) -> None:
-        """Bring the tables to the newest version.
+    def migrate(self, revision: str = "head") -> None:
+        """Bring the tables to the newest version, or to an older one as tests of migrations do.
 
         Raises:
             Conflict: ``database_newer``: a newer Concordat has written it; nothing was changed.
@@ -60,7 +60,7 @@ class Database:
                 words = "the control database was written by a newer Concordat: run that one, or restore a backup"
                 raise Conflict(words, code="database_newer")
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
             connection.commit()
 
     @contextmanager

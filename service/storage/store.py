@@ -17,6 +17,9 @@ from service.storage.extracts import ExtractStore
 from service.storage.ledger import LedgerStore
 from service.storage.log import LogStore
 from service.storage.purges import PurgeStore
+from service.storage.quotas import QuotaStore
+from service.storage.reservations import ReservationStore
+from service.storage.statements import StatementStore
 
 
 class Transaction:
@@ -32,6 +35,9 @@ class Transaction:
         self.ledger = LedgerStore(connection)
         self.log = LogStore(connection)
         self.purges = PurgeStore(connection)
+        self.quotas = QuotaStore(connection)
+        self.reservations = ReservationStore(connection)
+        self.statements = StatementStore(connection)
 
 
 class Store:

@@ -324,11 +324,13 @@ class Idempotency(SQLModel, table=True):
 
 
 class Account(SQLModel, table=True):
-    """A running sum that a conditional update keeps within its cap."""
+    """A running sum that a conditional update keeps within its cap; what is reserved on it counts as taken."""
 
     key: str = Field(primary_key=True)
     rho_nano: int = Field(default=0, sa_type=BigInteger)
     delta_e18: int = Field(default=0, sa_type=BigInteger)
+    held_nano: int = Field(default=0, sa_type=BigInteger)
+    held_delta: int = Field(default=0, sa_type=BigInteger)
 
 
 class Charge(SQLModel, table=True):
@@ -353,8 +355,51 @@ class ChargeSource(SQLModel, table=True):
     source: str = Field(primary_key=True)
     agreement: str
     rho_nano: int = Field(sa_type=BigInteger)
+    delta_e18: int = Field(default=0, sa_type=BigInteger)
     at: str
     __table_args__ = (Index("charge_source_source", "source", "agreement"),)
+
+
+class Quota(SQLModel, table=True):
+    """The part of its party's share, a decimal, that a steward lets a client spend in a period; the newest counts."""
+
+    agreement: str = Field(primary_key=True)
+    party: str = Field(primary_key=True)
+    client: str = Field(primary_key=True)
+    share: str
+    log_index: int = Field(primary_key=True, sa_type=BigInteger)
+    at: str
+
+
+class Reservation(SQLModel, table=True):
+    """An amount set aside for a client's questions; only what is left, and the state once, ever change."""
+
+    id: str = Field(primary_key=True)
+    agreement: str
+    version: int
+    party: str
+    client: str
+    unit: str
+    period: int
+    purpose: str
+    rho_nano: int = Field(sa_type=BigInteger)
+    delta_e18: int = Field(sa_type=BigInteger)
+    left_nano: int = Field(sa_type=BigInteger)
+    left_delta: int = Field(sa_type=BigInteger)
+    plan: str | None = None
+    state: str
+    log_index: int = Field(sa_type=BigInteger)
+    created_at: str
+    expires_at: str
+    __table_args__ = (Index("reservation_open", "agreement", "state", "expires_at"),)
+
+
+class ReservationSource(SQLModel, table=True):
+    """A source of data that a reservation's questions may touch."""
+
+    __tablename__ = "reservation_source"
+    reservation: str = Field(primary_key=True, foreign_key="reservation.id")
+    source: str = Field(primary_key=True, index=True)
 
 
 # --- answers

@@ -102,6 +102,43 @@ def test_kill_at_each_step_of_ask_gives_one_release_for_one_charge(tmp_path, ext
     assert spent(served) == Decimal(answer.json()["guarantee"]["rho"])
 
 
+def accounts(served: Served) -> dict[str, tuple[int, int]]:
+    """Return, by account, what was spent and what is held, as the database has it."""
+    with sqlite3.connect(served.state / "broker" / "concordat.db") as control:
+        found = control.execute("SELECT key, rho_nano, held_nano FROM account").fetchall()
+    control.close()
+    return {key: (spent_there, held) for key, spent_there, held in found}
+
+
+@pytest.mark.parametrize("step", ["before-charge-commit", "after-charge-commit", "before-release-commit"])
+def test_a_kill_while_a_question_draws_on_a_reservation_loses_and_doubles_nothing(tmp_path, processes, step):
+    served = restart(processes, tmp_path)
+    wanted = {"purpose": "needs-assessment", "datasets": ["police-violence"], "share": "0.1"}
+    with served.http("as-opcc", "analyst") as http:
+        made = http.post(f"{served.agreement}/reservations", json=wanted, headers={"Idempotency-Key": "r"}).json()
+    reserved = {held for _, held in accounts(served).values()}
+    assert len(reserved) == 1
+    served = restart(processes, tmp_path, crash_at=step)
+    headers = {"Idempotency-Key": "drawn", "Concordat-Reservation": made["reservation"]}
+    with served.http("as-opcc", "analyst") as http, pytest.raises(httpx.TransportError):
+        http.post(f"{served.agreement}/aggregates", json=count_request(), headers=headers)
+    assert processes[-1].process.wait(20) == -9
+    assert {sum(account) for account in accounts(served).values()} == reserved, "spent or held, and nothing twice"
+    drawn = {account[0] for account in accounts(served).values()}
+    assert (drawn == {0}) == (step == "before-charge-commit")
+
+    served = restart(processes, tmp_path)
+    with served.http("as-opcc", "analyst") as http:
+        answer = http.post(f"{served.agreement}/aggregates", json=count_request(), headers=headers)
+        left = http.get(f"{served.agreement}/reservations/{made['reservation']}").json()["left"]["rho"]
+    assert answer.status_code == 200, answer.text
+    assert kinds_of(served) == (1, 1)
+    assert {sum(account) for account in accounts(served).values()} == reserved
+    rho = Decimal(answer.json()["guarantee"]["rho"])
+    assert Decimal(left) + rho == Decimal(made["reserved"]["rho"])
+    assert spent(served) == rho
+
+
 def kinds_of(served: Served) -> tuple[int, int]:
     """Return how many charges and how many releases the log holds."""
     kinds = [item["entry"]["kind"] for item in served.entries()]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,14 +16,17 @@ import sqlalchemy
 
 from schemas.erasure import Reach
 from service.aggregates.ports import ApprovalRow, Binding, VerdictRow
+from service.aggregates.reservations import draw, free_expired
 from service.agreements.standing import current, state
 from service.audit import merkle
 from service.audit.entry import AgreementRef, Caller, Entry, Kind
 from service.audit.ports import SearchTerms
 from service.budget.caps import Caps
-from service.budget.ledger import ChargeRequest, account, postings
-from service.errors import Conflict, Forbidden
+from service.budget.ledger import Balance, ChargeRequest, Posting, account, accounts, postings
+from service.budget.ports import QuotaRow, ReservationRow
+from service.errors import ConcordatError, Conflict, Forbidden
 from service.intake.erasure_ports import ErasureKeyTaken, ErasureRow, ErasureState
+from service.storage.store import Transaction
 from service.storage.tables import (
     AgreementCompletion,
     AgreementSignature,
@@ -39,6 +43,7 @@ from tests.support.world import BROKER, NOON, World, make_world
 from tests.unit.intake.contract_extract_store import ExtractStoreContract
 
 CAPS = Caps(period=50, lifetime=1000, shares={"hub": 50}, requests={"hub": 10})
+WANTED = ChargeRequest("i", "a", 1, "hub", "c", "person", 0, ("s/d",), 10, 0, "2026-11-22T00:00:00.000Z")
 needs_postgres = pytest.mark.skipif(binaries() is None, reason="PostgreSQL's server is not installed")
 both = pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=needs_postgres)])
 
@@ -54,11 +59,9 @@ def fresh(request, tmp_path):
     """Make a world on a fresh database of a kind."""
     worlds: list[World] = []
 
-    def made(kind: str) -> World:
-        if kind == "sqlite":
-            worlds.append(make_world(tmp_path))
-            return worlds[-1]
-        worlds.append(make_world(tmp_path, fresh_database(request.getfixturevalue("server"))))
+    def made(kind: str, revision: str = "head") -> World:
+        url = "" if kind == "sqlite" else fresh_database(request.getfixturevalue("server"))
+        worlds.append(make_world(tmp_path, url, revision))
         return worlds[-1]
 
     yield made
@@ -148,7 +151,9 @@ def test_40_concurrent_charges_against_a_budget_for_5_take_exactly_5(fresh, kind
     outcomes: list[bool] = []
 
     def charge(number):
-        wanted = ChargeRequest(f"i{number}", "a", 1, "hub", "person", 0, ("s/d",), 10, 0, "2026-11-22T00:00:00.000Z")
+        wanted = ChargeRequest(
+            f"i{number}", "a", 1, "hub", "c", "person", 0, ("s/d",), 10, 0, "2026-11-22T00:00:00.000Z"
+        )
         try:
             with world.store.write() as tx:
                 failed = tx.ledger.post(wanted, postings(wanted, CAPS, {}))
@@ -165,7 +170,184 @@ def test_40_concurrent_charges_against_a_budget_for_5_take_exactly_5(fresh, kind
         thread.join()
     assert sorted(outcomes) == [False] * 35 + [True] * 5
     with world.store.read() as tx:
-        assert tx.ledger.spent([account("a", "person"), "nobody"]) == [50, 0]
+        assert tx.ledger.balances([account("a", "person"), "nobody"]) == [Balance(50), Balance()]
+
+
+def at_once(world: World, work: Callable[[Transaction, int], Posting | None], times: int = 40) -> int:
+    """Do something in as many transactions at once; return how many were not rolled back."""
+    done: list[int] = []
+
+    def one(number: int) -> None:
+        with suppress(ConcordatError), world.store.write() as tx:
+            failed = work(tx, number)
+            if failed is not None:
+                raise Forbidden(failed.words, code=failed.code)
+            done.append(number)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(done)
+
+
+@both
+def test_40_concurrent_charges_of_one_client_take_exactly_its_quota(fresh, kind):
+    """The share holds 5 and the quota 3: another client still gets what is left of the share."""
+    world = fresh(kind)
+
+    def charge(tx: Transaction, number: int, client: str = "c") -> Posting | None:
+        wanted = replace(WANTED, intent=f"{client}{number}", client=client)
+        return tx.ledger.post(wanted, postings(wanted, CAPS, {}, Decimal("0.6")))
+
+    assert at_once(world, charge) == 3
+    assert at_once(world, lambda tx, number: charge(tx, number, "other")) == 2
+    with world.store.read() as tx:
+        keys = [account("a", "person", period=0, party="hub", client=client) for client in ("c", "other")]
+        assert [held.rho_nano for held in tx.ledger.balances(keys)] == [30, 20]
+
+
+@both
+def test_40_concurrent_charges_of_delta_take_exactly_the_cap_on_delta(fresh, kind):
+    world = fresh(kind)
+    caps = replace(CAPS, delta_period=70, delta_lifetime=70, delta_shares={"hub": 70})
+
+    def charge(tx: Transaction, number: int) -> Posting | None:
+        wanted = replace(WANTED, intent=f"i{number}", rho_nano=1, delta_e18=10)
+        failed = tx.ledger.post(wanted, postings(wanted, caps, {}))
+        assert failed is None or failed.code == "over_selection_delta"
+        return failed
+
+    assert at_once(world, charge) == 7
+    with world.store.read() as tx:
+        assert tx.ledger.balances([account("a", "person")]) == [Balance(7, 70)]
+
+
+@both
+def test_without_a_cap_on_delta_no_delta_is_charged(fresh, kind):
+    world = fresh(kind)
+    wanted = replace(WANTED, delta_e18=1)
+    with suppress(RolledBack), world.store.write() as tx:
+        failed = tx.ledger.post(wanted, postings(wanted, CAPS, {}))
+        assert failed is not None
+        assert (failed.code, failed.clause) == ("over_selection_delta", "privacy/lifetime")
+        raise RolledBack
+    with world.store.read() as tx:
+        assert tx.ledger.balances([account("a", "person")]) == [Balance()]
+
+
+@both
+def test_40_racing_reservations_draws_and_charges_take_exactly_the_cap(fresh, kind):
+    """Whoever wins: what was charged and what is held together are the cap, on every account."""
+    world = fresh(kind)
+    with world.store.write() as tx:
+        assert tx.ledger.hold(replace(WANTED, rho_nano=10), accounts(WANTED, CAPS, {})) is None
+        tx.reservations.add(reservation("r0", 10))
+
+    def work(tx: Transaction, number: int) -> Posting | None:
+        wanted = replace(WANTED, intent=f"i{number}", rho_nano=5)
+        if number % 4 == 0:
+            return draw(tx, "r0", wanted, postings(wanted, CAPS, {}), ("p", "plan"))
+        if number % 4 == 1:
+            failed = tx.ledger.hold(wanted, accounts(wanted, CAPS, {}))
+            tx.reservations.add(reservation(f"r{number}", 5))
+            return failed
+        return tx.ledger.post(wanted, postings(wanted, CAPS, {}))
+
+    at_once(world, work)
+    with world.store.read() as tx:
+        found = tx.ledger.balances([account("a", "person"), account("a", "person", period=0, party="hub")])
+        held = sum(row.left_nano for row in tx.reservations.open_of("a", "hub"))
+        assert [one.rho_nano + one.held_nano for one in found] == [50, 50]
+        assert [one.held_nano for one in found] == [held, held]
+        assert sum(tx.ledger.by_party("a", "person", 0).values()) == 50 - held
+        assert tx.reservations.reservation("r0").state == "used"
+
+
+def reservation(name: str, rho: int) -> ReservationRow:
+    return ReservationRow(
+        name, "a", 1, "hub", "c", "person", 0, "p", ("s/d",), rho, 0, rho, 0, None, "open", 0,
+        "2026-11-22T00:00:00.000Z", "2026-11-30T00:00:00.000Z",
+    )  # fmt: skip
+
+
+@both
+def test_what_ran_out_goes_back_once_though_many_meet_it(fresh, kind):
+    world = fresh(kind)
+    with world.store.write() as tx:
+        assert tx.ledger.hold(WANTED, accounts(WANTED, CAPS, {})) is None
+        tx.reservations.add(reservation("r", 10))
+    assert at_once(world, lambda tx, _: free_expired(tx, "a", "2026-11-30T00:00:00.000Z"), 20) == 20
+    with world.store.read() as tx:
+        assert tx.ledger.balances([account("a", "person")]) == [Balance()]
+        assert tx.reservations.reservation("r").state == "lapsed"
+        assert tx.reservations.reservation("r").left_nano == 10, "how much had not been used stays known"
+
+
+@both
+def test_an_account_never_holds_less_than_nothing(fresh, kind):
+    world = fresh(kind)
+    with world.store.write() as tx:
+        tx.ledger.hold(WANTED, accounts(WANTED, CAPS, {}))
+    with pytest.raises(RuntimeError), world.store.write() as tx:
+        tx.ledger.let_go([account("a", "person")], 11, 0)
+    with pytest.raises(sqlalchemy.exc.DBAPIError), world.store.write() as tx:
+        tx.ledger._connection.execute(sqlalchemy.text("UPDATE account SET held_nano = -1"))
+    with world.store.read() as tx:
+        assert tx.ledger.balances([account("a", "person")]) == [Balance(held_nano=10)]
+
+
+_OLD_INTENT = (
+    "INSERT INTO intent VALUES (:i, 'a', 1, 'd', :party, :c, 'analyst', 'p', 'x', '{}', :i, '{}', :rho, '{}', "
+    "'released', 0, 't')"
+)
+
+
+@both
+def test_an_older_databases_charges_are_in_the_accounts_of_the_clients_that_asked(fresh, kind):
+    """Charged before there were accounts of clients: the questions know who asked, and a quota counts them."""
+    world = fresh(kind, "0007")
+    charges = [("i1", 0, "hub", "ann", 10), ("i2", 0, "hub", "ann", 5), ("i3", 1, "hub", "ann", 2),
+               ("i4", 0, "hub", "bob", 7), ("i5", 0, "spoke", "ann", 1)]  # fmt: skip
+    with world.store.write() as tx:
+        for name, period, party, client, rho in charges:
+            values = {"i": name, "p": period, "party": party, "c": client, "rho": rho}
+            for statement in (
+                "INSERT INTO charge VALUES (:i, 'a', 1, :party, 'person', :p, :rho, 0, 't')",
+                "INSERT INTO charge_source VALUES (:i, 's/d', 'a', :rho, 't')",
+                _OLD_INTENT,
+            ):
+                tx.ledger._connection.execute(sqlalchemy.text(statement), values)
+        tx.ledger._connection.execute(sqlalchemy.text("INSERT INTO account VALUES ('a|person|0|hub', 22, 0)"))
+    world.database.migrate()
+    with world.store.read() as tx:
+        keys = ["a|person|0|hub|ann", "a|person|0|hub|bob", "a|person|1|hub|ann", "a|person|0|spoke|ann"]
+        assert tx.ledger.balances(keys) == [Balance(15), Balance(7), Balance(2), Balance(1)]
+        assert tx.ledger.balances(["a|person|0|hub"]) == [Balance(22)], "others are as they were"
+        assert tx.ledger.elsewhere("b", ("s/d",), "", "t") == {
+            "lifetime": 25, "period": 25, "lifetime_delta": 0, "period_delta": 0,
+        }  # fmt: skip
+    wanted = replace(WANTED, client="ann", rho_nano=6)
+    with suppress(RolledBack), world.store.write() as tx:
+        failed = tx.ledger.post(wanted, postings(wanted, CAPS, {}, Decimal("0.4")))
+        assert failed is not None
+        assert failed.code == "over_quota"
+        raise RolledBack
+
+
+@both
+def test_the_newest_quota_counts_and_each_clients_is_its_own(fresh, kind):
+    world = fresh(kind)
+    with world.store.write() as tx:
+        for index, (client, share) in enumerate((("ann", "0.5"), ("bob", "0.3"), ("ann", "0.25"))):
+            tx.quotas.add(QuotaRow("a", "hub", client, Decimal(share), index, "t"))
+    with world.store.read() as tx:
+        assert tx.quotas.quota("a", "hub", "ann") == Decimal("0.25")
+        assert tx.quotas.quota("a", "spoke", "ann") is tx.quotas.quota("b", "hub", "ann") is None
+        assert {name: row.share for name, row in tx.quotas.of_party("a", "hub").items()} == {
+            "ann": Decimal("0.25"), "bob": Decimal("0.3"),
+        }  # fmt: skip
 
 
 @both
@@ -195,7 +377,7 @@ def test_concurrent_writers_make_one_log_whose_root_is_right(fresh, kind):
 @both
 def test_what_is_append_only_is_neither_changed_nor_deleted(fresh, kind):
     world = fresh(kind)
-    wanted = ChargeRequest("i", "a", 1, "hub", "person", 0, ("s/d",), 10, 0, "2026-11-22T00:00:00.000Z")
+    wanted = WANTED
     with world.store.write() as tx:
         tx.ledger.post(wanted, postings(wanted, CAPS, {}))
         tx.log.append(Entry(kind=Kind.READ, time=datetime.now(UTC), caller=Caller(), nonce=secrets.token_hex(16)))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 import sqlalchemy
 
 from service.budget.caps import Caps
-from service.budget.ledger import ChargeRequest, postings
+from service.budget.ledger import ChargeRequest, accounts, postings
+from service.budget.ports import QuotaRow, ReservationRow
 from tests.support.postgres import binaries, postgres
 from tests.support.world import World, make_world
 
@@ -26,10 +28,34 @@ def server() -> Iterator[str]:
 def filled(world: World) -> World:
     """Put an agreement in force and a charge on its ledger."""
     agreement = world.in_force()["id"]
-    wanted = ChargeRequest("i", agreement, 1, "hub", "person", 0, ("s/d",), 10, 0, "2026-11-22T00:00:00.000Z")
+    wanted = ChargeRequest("i", agreement, 1, "hub", "c", "person", 0, ("s/d",), 10, 0, "2026-11-22T00:00:00.000Z")
     with world.store.write() as tx:
         assert tx.ledger.post(wanted, postings(wanted, CAPS, {})) is None
         tx.agreements.raise_period_floor(agreement, 3)
+        tx.quotas.add(QuotaRow(agreement, "hub", "c", Decimal("0.5"), 1, "t"))
+        assert tx.ledger.hold(wanted, accounts(wanted, CAPS, {})) is None
+        tx.reservations.add(
+            ReservationRow(
+                "r",
+                agreement,
+                1,
+                "hub",
+                "c",
+                "person",
+                0,
+                "p",
+                ("s/d",),
+                10,
+                0,
+                10,
+                0,
+                None,
+                "open",
+                1,
+                "2026-11-22T00:00:00.000Z",
+                "2026-11-30T00:00:00.000Z",
+            )
+        )
     return world
 
 
@@ -53,7 +79,7 @@ def on_postgres(server, tmp_path) -> Iterator[World]:
 
 
 TABLES = ("agreement_version", "agreement_signature", "agreement_completion", "artefact", "account", "charge",
-          "charge_source", "agreement")  # fmt: skip
+          "charge_source", "agreement", "quota", "reservation", "reservation_source")  # fmt: skip
 
 
 def contents(world: World) -> dict[str, list[tuple[object, ...]]]:
@@ -90,6 +116,15 @@ EVERYWHERE = {
     "another anchor": "UPDATE agreement SET anchor = '2030-01-01'",
     "another id": "UPDATE agreement SET id = 'other'",
     "no agreement": "DELETE FROM agreement",
+    "another quota": "UPDATE quota SET share = '1'",
+    "no quota": "DELETE FROM quota",
+    "more left of a reservation": "UPDATE reservation SET left_nano = 11",
+    "a larger reservation": "UPDATE reservation SET rho_nano = 11",
+    "a longer reservation": "UPDATE reservation SET expires_at = '2030'",
+    "another's reservation": "UPDATE reservation SET client = 'x'",
+    "less than nothing held": "UPDATE account SET held_nano = -1",
+    "no reservation": "DELETE FROM reservation_source",
+    "another source": "UPDATE reservation_source SET source = 's/e'",
 }
 SQLITE = {
     "replaced by its number": "INSERT OR REPLACE INTO agreement_version SELECT agreement, version, 'd', '{}', '' "
@@ -104,9 +139,11 @@ SQLITE = {
     "completion replaced": "INSERT OR REPLACE INTO agreement_completion SELECT agreement, version, '[]', '' "
     "FROM agreement_completion",
     "artefact replaced": "INSERT OR REPLACE INTO artefact SELECT digest, name, '{}' FROM artefact",
-    "account replaced": "INSERT OR REPLACE INTO account SELECT key, 0, 0 FROM account",
+    "account replaced": "INSERT OR REPLACE INTO account SELECT key, 0, 0, 0, 0 FROM account",
     "charge replaced": "INSERT OR REPLACE INTO charge SELECT intent, agreement, version, party, unit, period, 0, 0, at "
     "FROM charge",
+    "quota replaced": "INSERT OR REPLACE INTO quota SELECT agreement, party, client, '1', log_index, at FROM quota",
+    "reservation replaced": "INSERT OR REPLACE INTO reservation SELECT * FROM reservation",
     "agreement replaced": "INSERT OR REPLACE INTO agreement (id, anchor, period_floor) "
     "SELECT id, '2030-01-01', 0 FROM agreement",
 }

@@ -107,8 +107,8 @@ def _parties(value: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {party["id"]: party for party in value["parties"]}
 
 
-def make_world(folder: Path, url: str = "") -> World:
-    """Make a world on the database at ``url``, or on one of its own in ``folder``."""
+def make_world(folder: Path, url: str = "", revision: str = "head") -> World:
+    """Make a world on the database at ``url``, or on one of its own in ``folder``, as some version left it."""
     database = Database(url or f"sqlite:///{folder / 'control.db'}")
-    database.migrate()
+    database.migrate(revision)
     return World(Store(database), Registry(BROKER, artefacts.load()), database)

@@ -15,7 +15,10 @@ from service.audit.export import checkpoint_line, entry_line, expunged_line
 
 ORIGIN = "broker.example/log"
 AGREEMENT = AgreementRef("avon", "1", "sha256:" + "a" * 64)
-CAPS = {"period_rho_nano": 1000, "lifetime_rho_nano": 1500, "shares": {"opcc": 600, "bristol": 400}}
+CAPS = {
+    "period_rho_nano": 1000, "lifetime_rho_nano": 1500, "shares": {"opcc": 600, "bristol": 400},
+    "period_delta_e18": 1000, "lifetime_delta_e18": 1500, "delta_shares": {"opcc": 600, "bristol": 400},
+}  # fmt: skip
 
 
 class LogSimulator:
@@ -54,9 +57,23 @@ class LogSimulator:
     def register(self, caps: Mapping[str, Any] = CAPS, agreement: AgreementRef = AGREEMENT) -> int:
         return self.append(Kind.REGISTERED, agreement=agreement, result={"caps": dict(caps)})
 
-    def charge(self, intent: str, rho_nano: int, *, period: int = 0, party: str = "opcc", **fields: Any) -> int:
-        charge = Charge(intent, period, rho_nano, delta_e18=5)
-        return self.append(Kind.CHARGED, caller=Caller("client", party, "analyst"), charge=charge, **fields)
+    def charge(
+        self,
+        intent: str,
+        rho_nano: int,
+        *,
+        period: int = 0,
+        party: str = "opcc",
+        client: str = "client",
+        delta: int = 5,
+        **fields: Any,
+    ) -> int:
+        charge = Charge(intent, period, rho_nano, delta_e18=delta)
+        return self.append(Kind.CHARGED, caller=Caller(client, party, "analyst"), charge=charge, **fields)
+
+    def quota(self, client: str, share: str, *, party: str = "opcc", by: str = "opcc") -> int:
+        result = {"quota": {"party": party, "client": client, "share": share}}
+        return self.append(Kind.QUOTA_SET, caller=Caller("steward", by, "steward"), result=result)
 
     def release(self, intent: str, release: str | None = None) -> int:
         release = release or f"release-of-{intent}"

@@ -180,6 +180,30 @@ def app(broker: BrokerDouble) -> FastAPI:  # noqa: C901, PLR0915 - one small fun
     def budget() -> Any:
         return broker.budget()
 
+    @made.get("/v1/agreements/avon/budget/statements")
+    def statement(month: str) -> Any:
+        return broker.statement(month)
+
+    @made.get("/v1/agreements/avon/quotas")
+    def quotas() -> Any:
+        return {"quotas": [broker.quota("opcc-client", "0.25")]}
+
+    @made.put("/v1/agreements/avon/quotas/{client}")
+    async def set_quota(client: str, request: Request) -> Any:
+        return broker.quota(client, (await request.json())["share"])
+
+    @made.get("/v1/agreements/avon/reservations")
+    def reservations() -> Any:
+        return {"reservations": list(broker.reserved.values())}
+
+    @made.post("/v1/agreements/avon/reservations")
+    async def reserve(request: Request) -> Any:
+        return JSONResponse(broker.reserve(await request.json(), request.headers["idempotency-key"]), 201)
+
+    @made.delete("/v1/agreements/avon/reservations/{reservation}")
+    def give_up(reservation: str) -> Any:
+        return broker.reserved[reservation] | {"state": "lapsed"}
+
     @made.get("/v1/agreements/avon/releases")
     def releases() -> Any:
         listed = ("id", "agreement", "question", "columns", "guarantee", "audit")

@@ -64,6 +64,7 @@ class BrokerDouble:
     drops: list[str] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     answers: dict[str, Any] = field(default_factory=dict)
+    reserved: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
     assertions: set[str] = field(default_factory=set)
     withdrawn: set[str] = field(default_factory=set)
@@ -235,8 +236,30 @@ class BrokerDouble:
             "spent": amount("0.02", "1.2"),
             "remaining": amount("0.98", "7.9"),
             "lifetime": {"spent": amount("0.02", "1.2"), "remaining": amount("7.98", "23.9")},
-            "shares": {"opcc": share},
+            "shares": {"opcc": share | {"forecast": {"runs_out": "2026-06-20", "at_rate": {"rho": "0.02"}}}},
+            "forecast": {"runs_out": None, "at_rate": {"rho": "0.02"}},
+            "analysts": {
+                "opcc-client": share | {"quota": "0.25", "remaining": amount("0.13", "2.6")},
+            },
         }
+
+    def statement(self, month: str) -> dict[str, Any]:
+        line = {
+            "party": "opcc", "client": "opcc-client", "purpose": "needs-assessment", "dataset": "police-violence",
+            "unit": "person", "questions": 3, "rho": "0.02", "epsilon": "1.2", "delta": "0",
+        }  # fmt: skip
+        return {"month": month, "lines": [line, {name: line[name] for name in line if name != "client"}]}
+
+    def quota(self, client: str, share: str) -> dict[str, Any]:
+        return {"client": client, "party": "opcc", "quota": share, "agreed": "0.5", "set": share}
+
+    def reserve(self, wanted: dict[str, Any], key: str) -> dict[str, Any]:
+        share = {"rho": "0.06", "share": wanted["share"]}
+        made = {
+            "reservation": "reservation-1", "state": "open", "client": "opcc-client", "key": key, **wanted,
+            "reserved": share, "left": share, "expires": "2026-05-01T00:00:00.000Z",
+        }  # fmt: skip
+        return self.reserved.setdefault("reservation-1", made)
 
     def note(self) -> str:
         size = self.log.size - self.lag

@@ -282,13 +282,44 @@ def test_releases_are_listed(as_opcc: Run, question: Path) -> None:
 
 
 def test_budget_and_catalogue(as_opcc: Run, broker: BrokerDouble) -> None:
-    assert "0.58 (4.9)" in as_opcc("budget").stdout
+    told = as_opcc("budget").stdout
+    assert "0.58 (4.9)" in told
+    assert "client opcc-client" in told
+    assert "0.13 (2.6)" in told
+    assert "At the rate of the last four weeks opcc runs out on 2026-06-20." in told
+    assert "all parties, this period runs out" not in told
     assert "2026-04-01 to 2026-04-30" in as_opcc("catalogue").stdout
     one = as_opcc("catalogue", "police-violence").stdout
     assert "as-is, force" in one
     assert "  group by: lad" in one
     broker.faults.append(("/datasets/police-violence", problem(404, "not_found", "no such dataset")))
     assert as_opcc("catalogue", "police-violence").exit_code == 3
+
+
+def test_a_statement_of_a_month(as_opcc: Run) -> None:
+    told = as_opcc("budget", "--statement", "2026-04").stdout
+    assert "What was charged in 2026-04" in told
+    assert "opcc-client" in told
+    assert "all" in told
+    assert json.loads(as_opcc("budget", "--statement", "2026-04", "--json").stdout)["month"] == "2026-04"
+
+
+def test_quotas_are_listed_and_set(as_opcc: Run) -> None:
+    assert "0.25" in as_opcc("quota", "list").stdout
+    assert json.loads(as_opcc("quota", "set", "ann", "0.1", "--json").stdout)["set"] == "0.1"
+
+
+def test_a_reservation_is_made_listed_drawn_on_and_given_up(as_opcc: Run, broker: BrokerDouble, question: Path) -> None:
+    words = ("--purpose", "needs-assessment", "--dataset", "police-violence", "--until", "2026-04-30")
+    assert "reservation-1" in as_opcc("reservation", "make", "0.1", *words).stdout
+    assert "0.1" in as_opcc("reservation", "list").stdout
+    held = broker.reserved["reservation-1"]
+    assert (held["datasets"], held["until"]) == (["police-violence"], "2026-04-30")
+    assert held["key"].startswith("reserve-")
+    assert as_opcc("ask", question, "--reservation", "reservation-1").exit_code == 0
+    asked = [seen.headers.get("concordat-reservation") for seen in broker.seen if seen.path.endswith("/aggregates")]
+    assert asked == ["reservation-1"]
+    assert "lapsed" in as_opcc("reservation", "give-up", "reservation-1").stdout
 
 
 # --- connections

@@ -126,6 +126,15 @@ def test_what_would_be_allowed_instead_is_told() -> None:
     ]
 
 
+def test_a_preview_tells_which_tier_limits_a_question_unless_it_is_the_share_that_is_told_anyway() -> None:
+    limited = {"tier": "quota", "words": "what is left of your own quota"}
+    remaining = {"rho": "0.15", "share": "0.25", "limited_by": limited}
+    text = shown(render.preview_lines(BrokerDouble().preview() | {"remaining": remaining}))
+    assert "what is left of your own quota: 25% of your share, rho 0.15" in text
+    remaining["limited_by"] = {"tier": "share", "words": "what is left of the share"}
+    assert "limited by" not in shown(render.preview_lines(BrokerDouble().preview() | {"remaining": remaining}))
+
+
 def test_a_preview_tells_of_repeats_and_of_what_cannot_be_afforded() -> None:
     preview = BrokerDouble().preview() | {"repeat": True, "affordable": False}
     text = shown(render.preview_lines(preview))

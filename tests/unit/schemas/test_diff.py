@@ -85,6 +85,8 @@ BOTH_WAYS: list[tuple[str, str, Any, Any, str]] = [
     ("more delta for rho", "privacy/budget/delta_conversion", "5e-8", "5e-7", ""),
     ("more delta for keys", "privacy/budget/delta_selection", "5e-8", "5e-7", ""),
     ("shorter periods", "privacy/budget/every", "P3M", "P2M", ""),
+    ("more delta over the lifetime", "privacy/lifetime/delta_selection", "5e-8", "4e-7", ""),
+    ("a larger part of its share for an analyst", "privacy/analysts/bristol", "0.2", "0.25", ""),
     ("more over the lifetime", "privacy/lifetime/epsilon", "24", "25", ""),
     ("more in one request", "privacy/per_request/share", "0.10", "0.2", ""),
     ("a larger share", "privacy/shares/bristol", "0.2", "0.24", ""),
@@ -110,6 +112,9 @@ def test_what_allows_more_widens_and_the_way_back_narrows(path: str, less: Any, 
 ADDED: list[tuple[str, str, Any, str]] = [
     # a name, a path where nothing stood, what comes there, its effect; taking it away has the opposite
     ("a share", "privacy/shares/as-police", "0.04", "widens"),
+    ("a quota of analysts", "privacy/analysts/bristol", "0.25", "narrows"),
+    ("more delta over the lifetime than in a period", "privacy/lifetime/delta_selection", "4e-7", "widens"),
+    ("less delta over the lifetime than in a period", "privacy/lifetime/delta_selection", "1e-9", "narrows"),
     ("grace", "obligations/grace", "P30D", "widens"),
     ("a purpose within another", "purposes/knives",
      {"description": "x", "parent": "needs-assessment", "legal": {"article_6": "e"}}, "widens"),

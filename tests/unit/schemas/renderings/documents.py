@@ -96,6 +96,10 @@ def agreements(draw: st.DrawFn) -> Any:
     privacy["shares"] = dict.fromkeys(draw(some(parties)), "0.25")
     privacy["budget"] |= {"epsilon": "8", "delta_conversion": "5e-8", "delta_selection": "0"}
     privacy["lifetime"] |= {"epsilon": "24.0"}
+    if privacy["lifetime"].get("delta_selection") is not None:
+        privacy["lifetime"]["delta_selection"] = "4e-7"
+    if privacy.get("analysts"):
+        privacy["analysts"] = dict.fromkeys(draw(some(list(privacy["shares"]))), "0.5")
     privacy["per_request"] |= {"share": "0.10"}
     return value
 

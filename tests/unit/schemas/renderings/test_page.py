@@ -172,6 +172,14 @@ def test_the_summary_says_who_learns_what_about_whom_for_what_and_how_much():
         assert said in short, said
 
 
+def test_the_summary_says_what_each_client_of_a_recipient_may_spend():
+    value = loaded()
+    value["privacy"]["analysts"] = {"bristol": "0.25"}
+    short = " ".join(" ".join(Read(page(value)).texts).split())
+    assert "Bristol City Council may spend 20%, each of its clients at most 25% of that" in short
+    assert short.count("each of its clients") == 1
+
+
 def test_without_grants_nobody_learns_anything():
     assert "Nobody: there is no grant." in page(loaded() | {"grants": []})
 

@@ -116,6 +116,24 @@ def test_whether_releases_may_be_published_is_a_rule(publish):
     assert read(policy) == value
 
 
+def test_what_an_analyst_may_spend_and_the_delta_for_good_are_limits_of_duties():
+    value = loaded()
+    value["privacy"] |= {"analysts": {"as-opcc": "0.25"}}
+    value["privacy"]["lifetime"] |= {"delta_selection": "4e-7"}
+    policy = export(value)
+    duties = {duty["@id"].partition("#")[2]: duty for duty in policy["obligation"]}
+    (quota,) = duties["privacy/analysts/as-opcc"]["action"]["refinement"]
+    assert (quota["leftOperand"], quota["rightOperand"]["@value"]) == ("concordat:shareOfAnalyst", "0.25")
+    (ever,) = [
+        limit
+        for limit in duties["privacy/budget"]["action"]["refinement"]
+        if limit["leftOperand"] == "concordat:lifetimeDeltaOfSelection"
+    ]
+    assert (ever["operator"], ever["rightOperand"]["@value"]) == ("odrl:lteq", "4e-7")
+    assert not list(residues(policy))
+    assert read(policy) == value
+
+
 def test_only_an_agreement_is_exported():
     with pytest.raises(InvalidDocument):
         export(loaded() | {"period": {}})
