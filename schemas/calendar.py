@@ -9,8 +9,8 @@ from datetime import date, timedelta
 
 from schemas.errors import DocumentError
 
-_DURATION = re.compile(r"P(?:(\d{1,3})Y)?(?:(\d{1,3})M)?(?:(\d{1,4})D)?\Z")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+_DURATION = re.compile(r"P(?:([0-9]{1,3})Y)?(?:([0-9]{1,3})M)?(?:([0-9]{1,4})D)?\Z")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 _MONTHS_A_YEAR = 12
 _MONTHS_A_QUARTER = 3

@@ -17,7 +17,7 @@ from schemas.names import Code, ExactDecimal, FieldName, Level, Slug
 MAX_REASON = 200
 MAX_NUMBER = 10**9 - 1
 """The largest number in a filter: beyond what columns hold, and shorter than an NHS number."""
-_MONTH = re.compile(r"\d{4}-\d{2}\Z")
+_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}\Z")
 
 Reason = Annotated[str, StringConstraints(strict=True, max_length=MAX_REASON)]
 

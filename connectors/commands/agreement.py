@@ -62,6 +62,7 @@ def register_version(connection: Connection, file: File, *, json: Json = False) 
         f"registered: {found.get('id')} version {found.get('version')}",
         f"digest: {found.get('digest')}",
         f"yet to sign: {_names(found.get('unsigned'))}",
+        f"check: {_counts(found.get('check'))}",
     )
     output.result(found, *map(render.plain, lines), as_json=json)
 
@@ -207,6 +208,14 @@ def _receipted(item: Mapping[str, Any]) -> str:
 
 def _names(value: Any) -> str:
     return ", ".join(map(str, value or ())) or "nobody"
+
+
+def _counts(check: Any) -> str:
+    counts = check.get("counts") if isinstance(check, dict) else None
+    if not isinstance(counts, dict):
+        return "not checked"
+    found = ", ".join(f"{number} of severity {severity}" for severity, number in counts.items() if number)
+    return f"{found or 'nothing found'} (`concordat agreement check` tells which; not legal advice)"
 
 
 def new(file: Annotated[Path, typer.Argument(help="The new file.")], *, json: Json = False) -> None:

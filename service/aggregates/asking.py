@@ -163,10 +163,10 @@ class Asking:
                 binding(tx, case, scope)
             if case.decision.allowed:
                 try:
-                    return self._decided(caller, agreement_id, request, now, scope, reservation)
+                    return self._decided(caller, agreement_id, request, scope, reservation)
                 except Overdue:
-                    self.settle(agreement_id, datasets(case.plan), now)
-                    return self._decided(caller, agreement_id, request, now, scope, reservation)
+                    self.settle(agreement_id, datasets(case.plan), self.clock())
+                    return self._decided(caller, agreement_id, request, scope, reservation)
         error = case.refusal()  # most refusals end here: they keep nobody waiting for the write lock
         self.appends.append(refused(case, error))
         raise error
@@ -176,11 +176,11 @@ class Asking:
         caller: Caller,
         agreement_id: str,
         request: AggregateRequest,
-        now: datetime,
         scope: Scope,
         reservation: str | None,
     ) -> Ready | Pending | approvals.Waiting:
         with self.store.write() as tx:
+            now = self.clock()  # and not before: whoever waited for the lock is decided by the time it got it
             case = self._case(tx, caller, agreement_id, request, now)
             made = self._prepare(tx, case, scope, reservation)
             self.fault("before-charge-commit")

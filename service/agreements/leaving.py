@@ -70,7 +70,8 @@ class Leaving:
         if row is None:
             raise Conflict("your party has not withdrawn from the agreement", code="not_withdrawn")
         gone = {caller.party, EVERYBODY} & set(held.row.purges)
-        if gone or now >= over(document(version.document), datetime.fromisoformat(row.at)):
+        named = next(item for item in held.versions if item.version == row.version)  # later ones move no grace of its
+        if gone or now >= over(document(named.document), datetime.fromisoformat(row.at)):
             raise Conflict("the period of grace is over: the withdrawal is final", code="grace_over")
         tx.agreements.rescind(agreement_id, caller.party)
         self._log(tx, caller, Kind.WITHDRAWAL_RESCINDED, version, now, {"party": caller.party})

@@ -17,7 +17,7 @@ verified again here, and nothing is purged on a mark in the database alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -204,14 +204,14 @@ class Purges:
                 continue  # it has nothing here
             due = self._due(tx, held, row, withdrawal_payload, WITHDRAWAL_TYPE)
             plans.append(Plan(agreement_id, row.party, "withdrawn", due))
-        return plans + self._left_out(tx, held, {plan.party for plan in plans if plan.due is not None})
+        return plans + self._left_out(tx, held, {plan.party: plan.due for plan in plans if plan.due is not None})
 
-    def _left_out(self, tx: Transaction, held: State, leave: set[str]) -> list[Plan]:
-        """Return the purges of what versions left out, but of parties that leave with all that they supplied."""
+    def _left_out(self, tx: Transaction, held: State, leave: Mapping[str, datetime]) -> list[Plan]:
+        """Return the purges of what versions left out, but of parties that leave sooner with everything."""
         return [
             Plan(held.row.id, found.party, LEFT_OUT, found.due, found.version, found.datasets)
             for found in left_out(tx.agreements, held, self.broker)
-            if found.party not in leave
+            if found.party not in leave or (found.due is not None and found.due < leave[found.party])
         ]
 
     def _open(self, tx: PurgeTransaction, agreement: str, now: datetime) -> list[Plan]:
@@ -233,13 +233,16 @@ class Purges:
         payload: Callable[[str, str, str], dict[str, str]],
         typ: str,
     ) -> datetime | None:
-        """Return when the grace after a confirmation is over, None where the confirmation does not hold."""
+        """Return when the grace after a confirmation is over, None where the confirmation does not hold.
+
+        It is the grace of the version that the confirmation names: whoever signed it need not sign later ones.
+        """
         signed = next((row for row in held.versions if row.version == confirmation.version), None)
         if held.decides is None or signed is None or signed.digest != confirmation.digest:
             return None
         if not holds(tx.agreements, confirmation, payload(held.row.id, signed.digest, self.broker), typ):
             return None
-        return over(document(held.decides.document), datetime.fromisoformat(confirmation.at))
+        return over(document(signed.document), datetime.fromisoformat(confirmation.at))
 
     # --- doing it
 

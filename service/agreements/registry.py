@@ -12,6 +12,7 @@ from schemas.agreement import SIGNATURE_TYPE, Agreement, signature_payload
 from schemas.artefacts import Artefact, Library
 from schemas.canonical import canonical, digest
 from schemas.confirmations import TERMINATION_TYPE, termination_payload
+from service.agreements.checking import counts
 from service.agreements.confirming import check, pinned
 from service.agreements.enrolment import check_kinds, named_otherwise
 from service.agreements.grace import over
@@ -92,7 +93,11 @@ class Registry:
                 made = known[name]
                 tx.agreements.add_artefact(made.digest, name, canonical(made.value).decode())
         tx.agreements.add_version(version)
-        told = {"caps": caps(agreement).as_json(), "named_otherwise": named_otherwise(tx.agreements, agreement)}
+        told = {
+            "caps": caps(agreement).as_json(),
+            "named_otherwise": named_otherwise(tx.agreements, agreement),
+            "check": counts(agreement, known, now.date()),
+        }
         self._log(tx, caller, Kind.REGISTERED, version, now, told)
         return version
 

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 
 from schemas import agreement as documents
 from schemas.canonical import canonical
-from service.agreements import receipts
+from service.agreements import checking, receipts
 from service.api import bodies, logged
 from service.api.broker import Broker, of
 from service.audit.entry import format_time
@@ -38,7 +38,10 @@ def _json_body(**properties: Any) -> dict[str, Any]:
 
 @router.post("", status_code=201, summary="Register a version", openapi_extra=_BODY)
 async def register(request: Request, broker: Annotated[Broker, Depends(of)]) -> JSONResponse:
-    """Register a version of an agreement, as YAML or JSON; it is in force once every party has signed it."""
+    """Register a version of an agreement, as YAML or JSON; it is in force once every party has signed it.
+
+    The answer's ``check`` lists what the legal check finds in it. It decides nothing and is for whoever signs to read.
+    """
     caller = await run_in_threadpool(broker.caller, request)
     kind = _MEDIA.get(bodies.media_type(request))
     if kind is None:
@@ -51,7 +54,9 @@ async def register(request: Request, broker: Annotated[Broker, Depends(of)]) -> 
         now = broker.clock()
         with logged.refusals(broker, caller, "register", agreement.id), broker.store.write() as tx:
             broker.registry.register(tx, caller, value, agreement, now)
-            return broker.registry.status(tx.agreements, agreement.id, int(agreement.version), now)
+            known = broker.registry.known(tx.agreements, agreement)
+            made = broker.registry.status(tx.agreements, agreement.id, int(agreement.version), now)
+            return made | {"check": checking.told(agreement, known, now.date())}
 
     made = await run_in_threadpool(work)
     return JSONResponse(made, 201, headers={"Location": f"/v1/agreements/{made['id']}/versions/{made['version']}"})

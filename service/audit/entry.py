@@ -31,7 +31,15 @@ Screen = Callable[[str], Sequence[str]]
 _NONCE = re.compile(r"[0-9a-f]{32}\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _PSEUDONYM = re.compile(r"(?<!sha256:)(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-_LONG_HEX = re.compile(r"[0-9a-fA-F]{32}")
+_LONG_HEX = re.compile(r"[0-9a-fA-F]{32,}")
+_FEW_OF_A_KIND = 6
+"""Of 32 random hexadecimal digits, 20 are digits on average and 12 letters; fewer of either come once in 200."""
+_BETWEEN = re.compile(r"[\W_]+")
+_LOOKALIKES = {
+    0x0430: "a", 0x0410: "A", 0x0441: "c", 0x0421: "C", 0x0435: "e", 0x0415: "E", 0x0412: "B",
+    0x03B1: "a", 0x0391: "A", 0x0395: "E", 0x0392: "B",
+}  # fmt: skip
+"""Cyrillic and Greek letters that are read as hexadecimal digits."""
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
@@ -224,16 +232,28 @@ def check_reason(text: str, screen: Screen) -> CheckedReason:
         raise DocumentError("reason_too_long", f"a reason has at most {MAX_REASON} characters", "reason")
     if any(unicodedata.category(char) in _REFUSED_CATEGORIES for char in text):
         raise DocumentError("reason_characters", "a reason has no control or invisible characters", "reason")
-    if _LONG_HEX.search(text):
-        raise DocumentError("reason_identifier", "a reason holds no pseudonym and no digest", "reason")
     # Full-width digits and the like would pass for other characters than the ones a reader sees.
-    if screen(unicodedata.normalize("NFKC", text)):
+    plain = unicodedata.normalize("NFKC", text)
+    if _is_pseudonym(plain):
+        raise DocumentError("reason_identifier", "a reason holds no pseudonym and no digest", "reason")
+    if screen(plain):
         raise DocumentError(
             "reason_identifier",
             "the reason seems to hold an identifier of a person; say why you ask without naming anyone",
             "reason",
         )
     return CheckedReason(text)
+
+
+def _is_pseudonym(text: str) -> bool:
+    """Whether a text holds half a pseudonym or more, be it in groups or with letters that look like its own.
+
+    Put together, dates and words may give a long run too, but of digits or of letters with hardly any of the others.
+    """
+    joined = _BETWEEN.sub("", text.translate(_LOOKALIKES))
+    runs = _LONG_HEX.findall(joined)
+    mixed = any(min(digits := sum(map(str.isdigit, run)), len(run) - digits) >= _FEW_OF_A_KIND for run in runs)
+    return mixed or _LONG_HEX.search(text) is not None
 
 
 def format_time(time: datetime) -> str:

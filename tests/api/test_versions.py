@@ -324,3 +324,34 @@ def test_an_agreement_is_read_back_as_it_was_signed(filled):
     assert {item["party"] for item in shown["signatures"]} == set(filled.clients["parties"])
     stranger = httpx.get(filled.clients["base_url"] + filled.agreement)
     assert stranger.status_code == 401
+
+
+def test_registering_tells_what_the_legal_check_finds_and_refuses_nothing_by_it(served):
+    value = document(served)
+    value["version"] = "2"
+    for purpose in value["purposes"].values():
+        purpose["legal"]["gateway"] = ["pcsc-2022-s16"]
+    for dataset in value["datasets"].values():
+        dataset.pop("gateway", None)
+    with served.http("as-police", "steward") as http:
+        answer = http.post(
+            "/v1/agreements", content=strict_yaml.dumps(value), headers={"Content-Type": "application/yaml"}
+        )
+    assert answer.status_code == 201, answer.text
+    check = answer.json()["check"]
+    assert "not legal advice" in check["disclaimer"]
+    errors = [item for item in check["findings"] if item["severity"] == "error"]
+    assert len(errors) == check["counts"]["error"] > 0
+    assert any("16" in item["source"] for item in errors)
+    assert all(item["path"] and item["words"] and item["mend"] for item in errors)
+    (entry,) = [
+        item["entry"]
+        for item in served.entries("as-police", kind="registered")
+        if item["entry"]["agreement"]["version"] == "2"
+    ]
+    assert entry["result"]["check"] == check["counts"]
+
+
+def test_the_worked_agreement_is_registered_without_an_error_of_the_check(served):
+    (entry,) = [item["entry"] for item in served.entries("as-police", kind="registered")]
+    assert entry["result"]["check"]["error"] == 0

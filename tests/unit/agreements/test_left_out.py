@@ -374,3 +374,18 @@ def test_the_operators_command_says_what_is_left_out_and_when_it_goes(bench):
     done, planned = purge(bench.broker.settings)
     assert done == []
     assert [(plan.whose, plan.reason) for plan in planned] == [(f"bri-ed {ED}", "left-out")]
+
+
+@pytest.mark.parametrize("grace", ["P100Y", "P1D"])
+def test_a_later_version_that_the_withdrawn_party_does_not_sign_moves_its_grace_neither_way(bench, grace):
+    bench.withdraw("bri-ed")
+    begun = bench.now
+    leave_out(bench, ED, party="bri-ed")  # this one bri-ed signs
+    value = without(bench.document(), ED, party="bri-ed") | {"version": "3"}
+    value["obligations"]["grace"] = grace
+    bench.register(value)  # and this one it does not
+    assert {plan.due for plan in bench.broker.purges.planned()} == {begun + GRACE}
+    bench.now = begun + GRACE - MOMENT
+    assert run(bench) == []
+    bench.now = begun + GRACE
+    assert [party for party, _, _ in run(bench)] == ["bri-ed"]

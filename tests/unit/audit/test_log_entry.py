@@ -140,3 +140,28 @@ def test_a_reason_is_screened_for_identifiers_and_not_repeated(text: str) -> Non
         check_reason(text, digits)
     assert caught.value.code == "reason_identifier"
     assert text[4:] not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a1" * 32,
+        "\uff41\uff11" * 32,  # full-width letters and digits
+        "a1a1 " * 16,
+        "a1a1-" * 16,
+        "a1" * 15 + "\u0430" + "b2" * 15,  # a Cyrillic letter in the middle
+    ],
+    ids=["plain", "full-width", "in groups", "hyphens", "Cyrillic"],
+)
+def test_no_pseudonym_gets_into_a_reason_however_it_is_written(text: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        check_reason(text, no_identifiers)
+    assert caught.value.code == "reason_identifier"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a bad decade faced: deaf cafe, fade, dead beef", "2026-01-01 2026-02-01 2026-03-01 2026-04-01 and 2026-05-01"],
+)
+def test_ordinary_words_and_dates_are_a_reason(text: str) -> None:
+    assert check_reason(text, no_identifiers) == text

@@ -554,3 +554,20 @@ def test_the_operators_command_expires_by_the_machines_clock(bench):
     assert expiry(at, Duration(1, 0)) > datetime.now(UTC)
     assert expire(bench.broker.settings) == [Expired(AGREEMENT, POLICE, old(bench))]
     assert expire(bench.broker.settings) == []
+
+
+def test_a_question_that_waits_for_the_lock_over_the_instant_is_charged_for_what_is_kept_then(bench):
+    bench.now = ENDS - MOMENT
+    asking, store = bench.broker.asking, bench.broker.asking.store
+
+    class Late:
+        read = store.read
+
+        def write(self):
+            bench.now = max(bench.now, ENDS + timedelta(seconds=20))  # another transaction held the lock so long
+            return store.write()
+
+    made = replace(asking, store=Late()).prepare(bench.caller("as-opcc"), AGREEMENT, "late", parsed(ALL))
+    assert isinstance(made, Pending)
+    assert on_disk(bench) == [new(bench)]
+    assert len(pinned_rows(bench, made.intent)) == 100
