@@ -149,6 +149,7 @@ class Measure(Strict):
     mean: OfField | None = None
     repeat: Nothing | None = None
     histogram: InBins | None = None
+    variance: OfField | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -36,8 +36,8 @@ class Question:
         list[str] | None,
         _option(
             "--measure",
-            text="count (if none is given), persons, repeat, sum:FIELD, mean:FIELD or histogram:FIELD=LEVEL "
-            "or =CUT,CUT; repeatable.",
+            text="count (if none is given), persons, repeat, sum:FIELD, mean:FIELD, variance:FIELD or "
+            "histogram:FIELD=LEVEL or =CUT,CUT; repeatable.",
         ),
     ] = None
     by: Annotated[

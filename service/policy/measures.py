@@ -155,4 +155,5 @@ _BUILD: Mapping[str, Callable[[Measure, TableSchema, Library], Measured]] = {
     "mean": _of_number,
     "repeat": _repeat,
     "histogram": _in_bins,
+    "variance": _of_number,
 }

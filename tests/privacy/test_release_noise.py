@@ -113,9 +113,15 @@ MEASURES = {
     "mean": Measured("mean", "gravity", *GRAVITY),
     "repeat": REPEAT,
     "histogram": Measured("histogram", "gravity", *GRAVITY, 0, Binned(BINS)),
+    "variance": Measured("variance", "gravity", *GRAVITY),
 }
-COUNTS = pytest.mark.parametrize("kind", [kind for kind in MEASURES if kind not in ("sum", "mean")])
+COUNTS = pytest.mark.parametrize("kind", [kind for kind in MEASURES if kind not in ("sum", "mean", "variance")])
 """The kinds of which one person with one record moves one number by one."""
+MADE = {
+    "mean": (("sum", "count"), lambda total, count: total / count),
+    "variance": (("square", "sum", "count"), lambda square, total, count: square / count - (total / count) ** 2),
+}
+"""The kinds released as a function of several vectors: their parts, and the function."""
 
 
 @CASES
@@ -149,7 +155,7 @@ def test_every_kind_of_measure_is_among_those_looked_at():
 @CASES
 @pytest.mark.parametrize("kind", MEASURES)
 def test_the_noise_of_a_release_has_the_scale_it_declares(monkeypatch, name, spend, kind):
-    """Unrounded, less the truth, over 2,000 cells; a mean is released as a quotient, so its parts are read before."""
+    """Unrounded, less the truth, over 2,000 cells; of what is made of several vectors, these are read before."""
     measure = MEASURES[kind]
     made = question(spend, measure, per_person=3)
     parts: dict[str, list[int]] = {}
@@ -163,13 +169,13 @@ def test_the_noise_of_a_release_has_the_scale_it_declares(monkeypatch, name, spe
     answer = release.answer(made, truth, AGREEMENT, SHARE)
     scales = answer.guarantee["scale"]
     assert answer.guarantee["mechanism"] == name
-    if kind == "mean":
-        assert set(parts) == {"sum", "count"}
+    if kind in MADE:
+        names, function = MADE[kind]
+        assert set(parts) == set(names)
         errors = {f"{measure.name}.{part}": [v / SCALE - VALUE for v in values] for part, values in parts.items()}
         for place, row in enumerate(answer.rows):  # what is released comes from these parts and from nothing else
-            quotient = parts["sum"][place] / parts["count"][place]
             shown = row["measures"][measure.name]["unrounded"]
-            assert shown == pytest.approx(quotient, abs=1e-6)
+            assert shown == pytest.approx(function(*(parts[name][place] for name in names)), abs=1e-6)
     else:
         shown = [row["measures"][measure.name] for row in answer.rows]
         cells = [cell for one in shown for cell in (one["parts"] if measure.parts > 1 else [one])]
@@ -182,6 +188,54 @@ def test_the_noise_of_a_release_has_the_scale_it_declares(monkeypatch, name, spe
         assert abs(fmean(error**2 for error in found) / variance - 1) < 7 * spread, part
         assert abs(fmean(found)) < 7 * math.sqrt(variance / len(found)), part
         assert len(set(found)) > 100, part
+
+
+def loss_of_parts(monkeypatch, spend, measure) -> dict[str, bool]:
+    """Audit each vector of a measure by itself: half the groups hold a total, half what one person adds beside it."""
+    made = question(spend, measure)
+    far = {query.name: query.vector.sensitivity.l1 for query in made.price.queries}
+    totals = {name: [N * step] * HALF + [(N + 1) * step] * HALF for name, step in far.items()}
+    seen: dict[str, list[int]] = {}
+
+    def watched(measure, vectors, rule):
+        seen.update({f"{measure.name}.{part}": list(vector.values) for part, vector in vectors.items()})
+        return registry.released(measure, vectors, rule)
+
+    monkeypatch.setattr(release, "released", watched)
+    release.answer(made, totals, AGREEMENT, SHARE)
+    passed = {}
+    for query in made.price.queries:
+        reached = [value >= (N + 1) * far[query.name] for value in seen[query.name]]
+        p1, p0 = lower(sum(reached[HALF:]), HALF, ALPHA), upper(sum(reached[:HALF]), HALF, ALPHA)
+        if query.mechanism.epsilon is not None:
+            passed[query.vector.part] = math.log(p1 / p0) <= float(query.mechanism.epsilon)
+        else:
+            lost = STANDARD.inv_cdf(p1) - STANDARD.inv_cdf(p0)
+            passed[query.vector.part] = lost <= math.sqrt(2 * query.mechanism.rho_nano / 1e9)
+    return passed
+
+
+PARTS_SPENDS = {LAPLACE: EpsilonSpend(Decimal(3)), GAUSSIAN: ShareSpend(1_500_000_000)}
+"""What gives each of three vectors as much as the audits of one have."""
+
+
+@pytest.mark.parametrize("kind", MADE)
+@pytest.mark.parametrize("name", PARTS_SPENDS)
+def test_each_vector_of_a_request_passes_the_audit(monkeypatch, name, kind):
+    assert question(PARTS_SPENDS[name], MEASURES[kind]).price.mechanism == name
+    assert loss_of_parts(monkeypatch, PARTS_SPENDS[name], MEASURES[kind]) == dict.fromkeys(MADE[kind][0], True)
+
+
+@pytest.mark.parametrize("name", PARTS_SPENDS)
+def test_the_audit_of_each_vector_catches_noise_halved_on_purpose(monkeypatch, name):
+    whole = Mechanism.add_noise
+    monkeypatch.setattr(
+        Mechanism,
+        "add_noise",
+        lambda self, values, length: whole(replace(self, scale=self.scale // 2), values, length),
+    )
+    kind = "variance"
+    assert loss_of_parts(monkeypatch, PARTS_SPENDS[name], MEASURES[kind]) == dict.fromkeys(MADE[kind][0], False)
 
 
 @CASES

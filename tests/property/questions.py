@@ -160,6 +160,7 @@ by_kind: dict[str, st.SearchStrategy[Measured]] = {
     "mean": st.just(Measured("mean", "harm", -100, 50, 1)),
     "repeat": st.just(REPEAT),
     "histogram": histograms(),
+    "variance": st.sampled_from([Measured("variance", "harm", -100, 51, 1), Measured("variance", "age", 10, 90)]),
 }
 """A strategy for each kind of measure that the service has; without one a kind fails ``test_neighbours``."""
 

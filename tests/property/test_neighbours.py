@@ -151,7 +151,9 @@ def test_the_sensitivity_is_reached(engine, lake):
     bins = Binned(NumberKeys("age", "cuts", ("under 18", "18 and over", "unknown"), ages))
     histogram = Measured("histogram", "age", 0, 120, 0, bins)
     mean = replace(harm, kind="mean")
-    plan = question(["count", "persons", harm, mean, REPEAT, histogram], MONTHS, AREAS, per_person=2)
+    variance = replace(harm, kind="variance", high=-20)  # the middle is -60, and -100 as far as any
+    measures = ["count", "persons", harm, mean, REPEAT, histogram, variance]
+    plan = question(measures, MONTHS, AREAS, per_person=2)
     assert {measure.kind for measure in plan.measures} == set(KINDS)
     rows = [ROW | {"person": "ann", "harm": -1000, "area": area} for area in ("north", "south")]
     found = engine.totals(plan, {"police": lake.table("police", rows)})

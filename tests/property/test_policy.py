@@ -150,13 +150,12 @@ def _no_level(draw, value, grant):
 
 
 def _no_measure(draw, value, grant):
-    gone: Any = draw(
-        st.sampled_from([{"count": False}, {"persons": False}, {"sum": []}, {"repeat": False}, {"histogram": []}])
-    )
+    flags: list[Any] = [{kind: False} for kind in ("count", "persons", "repeat")]
+    gone: Any = draw(st.sampled_from([*flags, {"sum": []}, {"histogram": []}, {"variance": []}]))
     grant["measure"] |= gone
     kind = next(iter(gone))
     field = {"field": draw(st.sampled_from(["harm", "age"]))}
-    return {"measures": [{kind: {"sum": field, "histogram": field | {"cuts": [9]}}.get(kind, {})}]}
+    return {"measures": [{kind: {"sum": field, "variance": field, "histogram": field | {"cuts": [9]}}.get(kind, {})}]}
 
 
 def _no_link(draw, value, grant):
@@ -576,6 +575,7 @@ def test_the_nearest_request_is_allowed_and_its_absence_means_that_nothing_can_b
     if shown.nearest is None:
         measures: list[dict[str, Any]] = [{"count": {}}, {"persons": {}}, {"sum": {"field": "harm"}}, {"repeat": {}}]
         measures += [{"histogram": {"field": name, "cuts": [9]}} for name in ("age", "harm")]
+        measures += [{"variance": {"field": "harm"}}]
         for measure in measures:
             assert not allowed(
                 value, asked | {"measures": [measure], "by": [], "where": [], "linked": []}, party, roles

@@ -85,7 +85,7 @@ def requests(draw: st.DrawFn, *, exact: bool = False) -> dict[str, Any]:
     dataset = draw(st.sampled_from([*SCHEMAS, "police-violence", "police-violence"]))
     numbers = [column.name for column in columns(dataset) if column.kind in ("integer", "decimal")]
     measures: list[Any] = [{"count": {}}, {"persons": {}}, {"repeat": {}}]
-    measures += [{kind: {"field": name}} for name in numbers for kind in ("sum", "mean")]
+    measures += [{kind: {"field": name}} for name in numbers for kind in ("sum", "mean", "variance")]
     measures += [{"histogram": {"field": name} | bins} for name in numbers for bins in _bins(dataset, name)]
     by = []
     for column in draw(st.lists(st.sampled_from(columns(dataset)), max_size=2, unique_by=lambda item: item.name)):

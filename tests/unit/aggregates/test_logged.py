@@ -20,7 +20,7 @@ QUESTION: dict[str, Any] = {
     "dataset": "police-violence",
     "measures": [
         {"count": {}}, {"mean": {"field": "gravity"}}, {"histogram": {"field": "age", "level": "sna-band"}},
-        {"histogram": {"field": "gravity", "cuts": ["2.50", 4]}},
+        {"histogram": {"field": "gravity", "cuts": ["2.50", 4]}}, {"variance": {"field": "gravity"}},
     ],
     "by": [{"field": "lad"}, {"field": "age", "level": "sna-band"}],
     "where": [{"field": "knife", "is": True}],
@@ -58,6 +58,7 @@ def test_the_callers_roles_come_with_the_question() -> None:
         {"purpose": "marketing"},
         {"dataset": "tax-returns"},
         {"measures": [{"sum": {"field": "income"}}]},
+        {"measures": [{"variance": {"field": "income"}}]},
         {"measures": [{"histogram": {"field": "income", "level": "sna-band"}}]},
         {"measures": [{"histogram": {"field": "income", "cuts": [5]}}]},
         {"measures": [{"histogram": {"field": "age", "level": "decade"}}]},

@@ -10,11 +10,15 @@ from schemas.clauses.measures import FIELDS, FLAGS, Measures
 from schemas.fit import misfits
 from schemas.measures import KINDS, Measure
 from schemas.model import InvalidDocument
+from schemas.table_schema import Column
 from service.errors import Malformed
 from service.policy import measures
 from service.policy.decide import decide
 from service.policy.nearest import explained
 from service.policy.plan import Binned
+from service.privacy.bounds import Scaled
+from service.privacy.sensitivity import sensitivity
+from service.privacy.vectors import Centred, Frame, Square, Vector
 
 GRANT = {
     "to": ["as-opcc"],
@@ -164,8 +168,50 @@ def test_persons_by_their_records_are_no_measure_of_a_record_dataset(library, ch
     assert [(item.code, item.path.rpartition("/")[2]) for item in found] == [("no_persons", "repeat")]
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "decimals", "fit"),
+    [(0, 4000, 0, True), (0, 4001, 0, False), (-1000, 1000, 0, True), (-1001, 1001, 0, False), (0, 0, 0, True),
+     (0, 40, 2, True), (0, 41, 2, False), (10**6, 10**6 + 9, 0, True), (0, 2**31 - 1, 0, False)],
+)  # fmt: skip
+def test_squares_fit_where_they_are_no_more_than_1000_times_what_intake_proves(low, high, decimals, fit):
+    limits = {"minimum": low, "maximum": high}
+    kind = {"concordat:kind": "decimal" if decimals else "integer", "type": "number" if decimals else "integer"}
+    column = Column.model_validate({"name": "n", "constraints": limits, "concordat:decimals": decimals} | kind)
+    square = Square(Centred("n", *column.bounds, column.decimals))
+    (most,) = {sensitivity(Vector("m", "square", Frame.ROWS, square, ()), Scaled(1)).l1 // 1024}
+    assert column.squares_fit is fit is (most <= 1000 * max(*map(abs, column.bounds), 1))
+
+
+def test_a_column_whose_squares_might_not_fit_is_found_before_anything_is_asked(library, change, monkeypatch):
+    def edit(value):
+        value["grants"].append({"to": ["as-opcc"], "for": ["needs-assessment"], "dataset": "police-violence",
+                                "measure": {"variance": ["age"], "sum": ["age"]}})  # fmt: skip
+
+    agreement = change(edit)
+    assert misfits(agreement, library) == []
+    monkeypatch.setattr("schemas.table_schema.PER_PERSON_MAX", 29)  # 60 x 60 is more than 29 x 120
+    found = misfits(agreement, library)
+    assert [(item.code, item.path.rpartition("/")[2]) for item in found] == [("too_wide", "variance")]
+
+
+def test_a_variance_is_granted_by_its_own_clause_and_not_by_sum_or_mean(small, library, ask):
+    asked = ask(measures=[{"variance": {"field": "gravity"}}])
+    granted = small(GRANT | {"measure": {"variance": ["gravity"]}})
+    (found,) = planned(granted, library, asked).measures
+    assert (found.name, found.low, found.high, found.parts) == ("variance_gravity", 1, 8, 1)
+    agreement = small(GRANT | {"measure": {"sum": ["gravity"], "mean": ["gravity"], "variance": ["age"]}})
+    decision = decide(agreement, library, "as-opcc", asked)
+    assert [reason.clause for reason in decision.reasons] == ["grants/0/measure/variance"]
+    assert nearest_to(decision, agreement, library, asked).measures[0].kind in ("sum", "mean", "variance")
+
+
 def test_a_measure_is_written_as_it_was_read(ask):
-    written: list[dict[str, Any]] = [{"repeat": {}}, histogram(level="sna-band"), {"sum": {"field": "gravity"}}]
+    written: list[dict[str, Any]] = [
+        {"repeat": {}},
+        histogram(level="sna-band"),
+        {"sum": {"field": "gravity"}},
+        {"variance": {"field": "gravity"}},
+    ]
     for given in written:
         (found,) = ask(measures=[given]).measures
         assert isinstance(found, Measure)
