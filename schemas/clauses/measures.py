@@ -26,6 +26,10 @@ class Measures(Strict):
         said("Number columns by which records may be counted in bins, however narrow.", ["age"]),
     ] = ()
     variance: Annotated[tuple[FieldName, ...], said("Number columns whose variance may be asked.", ["gravity"])] = ()
+    quantile: Annotated[
+        tuple[FieldName, ...],
+        said("Number columns of which medians and other quantiles may be asked, on a grid however fine.", ["age"]),
+    ] = ()
 
 
 FLAGS = {

@@ -28,7 +28,7 @@ from service.policy.plan import (
     LinkPlan,
     NumberFilter,
 )
-from service.privacy.vectors import Centred, Frame, Has, Number, One, Square, Value, Vector
+from service.privacy.vectors import Centred, Frame, Has, One, Square, Value, Vector
 
 
 class Layout(NamedTuple):

@@ -2,10 +2,10 @@
 
 All in units of ``1/SCALE``. Let a person have n rows left after filter and links, in m distinct groups out of those of
 ``by``, and let w be the weight of each (``bounds.weight``). Let b be the most that |value| can be: 1 for ``One`` and
-``Has``, max(|low|, |high|) for ``Number``, and for ``Centred`` the larger distance of low and high from the middle that
-is taken off, which is R = (high - low + 1) // 2: the middle is (low + high) // 2, so high is ceil((high - low) / 2) above
-it and low is floor((high - low) / 2) below. A ``Square`` of it lies in [0, R^2]. Neighbours differ in all of one person's rows, and nobody else's
-contribution moves, so two neighbours' totals differ by that person's contribution alone.
+``Has``, max(|low|, |high|) for ``Number``. For ``Centred`` it is R = (high - low + 1) // 2: the middle taken off is
+(low + high) // 2, so high is ceil((high - low) / 2) above it, which is R, and low floor((high - low) / 2) below. A
+``Square`` of it lies in [0, R^2]. Neighbours differ in all of one person's rows, and nobody else's contribution moves,
+so two neighbours' totals differ by that person's contribution alone.
 
 *Rows, scaled.* The person adds at most w b to one cell for each row, whatever cells there are: ``extra`` puts a row
 into one cell. L1 <= n w b <= SCALE K b since w <= SCALE K / n. All rows may lie in one cell, so L2 <= L1 is the best

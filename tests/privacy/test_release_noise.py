@@ -11,6 +11,7 @@ approximation. The variances allow seven standard errors of 2,000 cells.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -31,6 +32,7 @@ from service.privacy.mechanism import GAUSSIAN, LAPLACE, Mechanism
 from service.privacy.pricing import EpsilonSpend, ShareSpend
 from tests.privacy.clopper_pearson import lower, upper
 from tests.spec.harness import REPEAT
+from tests.spec.test_quantile import on_grid
 
 GROUPS = 2000
 HALF = GROUPS // 2
@@ -114,14 +116,18 @@ MEASURES = {
     "repeat": REPEAT,
     "histogram": Measured("histogram", "gravity", *GRAVITY, 0, Binned(BINS)),
     "variance": Measured("variance", "gravity", *GRAVITY),
+    "quantile": on_grid("gravity", *GRAVITY, 0, (4, 8)),
 }
-COUNTS = pytest.mark.parametrize("kind", [kind for kind in MEASURES if kind not in ("sum", "mean", "variance")])
+COUNTS = pytest.mark.parametrize(
+    "kind", [kind for kind in MEASURES if kind not in ("sum", "mean", "variance", "quantile")]
+)
 """The kinds of which one person with one record moves one number by one."""
-MADE = {
+MADE: dict[str, tuple[tuple[str, ...], Callable[..., float] | None]] = {
     "mean": (("sum", "count"), lambda total, count: total / count),
     "variance": (("square", "sum", "count"), lambda square, total, count: square / count - (total / count) ** 2),
+    "quantile": (("count",), None),
 }
-"""The kinds released as a function of several vectors: their parts, and the function."""
+"""The kinds released as a function of their vectors: these, and what one total of each gives where that is all."""
 
 
 @CASES
@@ -172,8 +178,12 @@ def test_the_noise_of_a_release_has_the_scale_it_declares(monkeypatch, name, spe
     if kind in MADE:
         names, function = MADE[kind]
         assert set(parts) == set(names)
-        errors = {f"{measure.name}.{part}": [v / SCALE - VALUE for v in values] for part, values in parts.items()}
-        for place, row in enumerate(answer.rows):  # what is released comes from these parts and from nothing else
+        errors = {
+            f"{measure.name}.{part}" if len(parts) > 1 else measure.name: [v / SCALE - VALUE for v in values]
+            for part, values in parts.items()
+        }
+        for place, row in enumerate(answer.rows if function is not None else ()):  # nothing else goes into a release
+            assert function is not None
             shown = row["measures"][measure.name]["unrounded"]
             assert shown == pytest.approx(function(*(parts[name][place] for name in names)), abs=1e-6)
     else:
@@ -194,7 +204,8 @@ def loss_of_parts(monkeypatch, spend, measure) -> dict[str, bool]:
     """Audit each vector of a measure by itself: half the groups hold a total, half what one person adds beside it."""
     made = question(spend, measure)
     far = {query.name: query.vector.sensitivity.l1 for query in made.price.queries}
-    totals = {name: [N * step] * HALF + [(N + 1) * step] * HALF for name, step in far.items()}
+    half = {query.name: query.vector.cells // 2 for query in made.price.queries}
+    totals = {name: [N * step] * half[name] + [(N + 1) * step] * half[name] for name, step in far.items()}
     seen: dict[str, list[int]] = {}
 
     def watched(measure, vectors, rule):
@@ -205,8 +216,8 @@ def loss_of_parts(monkeypatch, spend, measure) -> dict[str, bool]:
     release.answer(made, totals, AGREEMENT, SHARE)
     passed = {}
     for query in made.price.queries:
-        reached = [value >= (N + 1) * far[query.name] for value in seen[query.name]]
-        p1, p0 = lower(sum(reached[HALF:]), HALF, ALPHA), upper(sum(reached[:HALF]), HALF, ALPHA)
+        reached, cells = [value >= (N + 1) * far[query.name] for value in seen[query.name]], half[query.name]
+        p1, p0 = lower(sum(reached[cells:]), cells, ALPHA), upper(sum(reached[:cells]), cells, ALPHA)
         if query.mechanism.epsilon is not None:
             passed[query.vector.part] = math.log(p1 / p0) <= float(query.mechanism.epsilon)
         else:
@@ -215,27 +226,30 @@ def loss_of_parts(monkeypatch, spend, measure) -> dict[str, bool]:
     return passed
 
 
-PARTS_SPENDS = {LAPLACE: EpsilonSpend(Decimal(3)), GAUSSIAN: ShareSpend(1_500_000_000)}
-"""What gives each of three vectors as much as the audits of one have."""
+def spend_on(name: str, kind: str) -> EpsilonSpend | ShareSpend:
+    """Return what gives each vector of a measure as much as the audits of one have."""
+    several = len(MADE[kind][0])
+    return EpsilonSpend(Decimal(several)) if name == LAPLACE else ShareSpend(500_000_000 * several)
 
 
 @pytest.mark.parametrize("kind", MADE)
-@pytest.mark.parametrize("name", PARTS_SPENDS)
+@pytest.mark.parametrize("name", [LAPLACE, GAUSSIAN])
 def test_each_vector_of_a_request_passes_the_audit(monkeypatch, name, kind):
-    assert question(PARTS_SPENDS[name], MEASURES[kind]).price.mechanism == name
-    assert loss_of_parts(monkeypatch, PARTS_SPENDS[name], MEASURES[kind]) == dict.fromkeys(MADE[kind][0], True)
+    spend = spend_on(name, kind)
+    assert question(spend, MEASURES[kind]).price.mechanism == name
+    assert loss_of_parts(monkeypatch, spend, MEASURES[kind]) == dict.fromkeys(MADE[kind][0], True)
 
 
-@pytest.mark.parametrize("name", PARTS_SPENDS)
-def test_the_audit_of_each_vector_catches_noise_halved_on_purpose(monkeypatch, name):
+@pytest.mark.parametrize("kind", MADE)
+@pytest.mark.parametrize("name", [LAPLACE, GAUSSIAN])
+def test_the_audit_of_each_vector_catches_noise_halved_on_purpose(monkeypatch, name, kind):
     whole = Mechanism.add_noise
     monkeypatch.setattr(
         Mechanism,
         "add_noise",
         lambda self, values, length: whole(replace(self, scale=self.scale // 2), values, length),
     )
-    kind = "variance"
-    assert loss_of_parts(monkeypatch, PARTS_SPENDS[name], MEASURES[kind]) == dict.fromkeys(MADE[kind][0], False)
+    assert loss_of_parts(monkeypatch, spend_on(name, kind), MEASURES[kind]) == dict.fromkeys(MADE[kind][0], False)
 
 
 @CASES

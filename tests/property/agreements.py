@@ -130,6 +130,7 @@ def grants(draw: st.DrawFn) -> dict[str, Any]:
             "repeat": person and draw(st.booleans()),
             "histogram": draw(st.sampled_from([[], ["age"], ["harm"]])),
             "variance": draw(st.sampled_from([[], ["harm"]])),
+            "quantile": draw(st.sampled_from([[], ["age"]])),
         },
         "link": [name for name in ("crimes", "visits") if person and name != dataset and draw(mostly)],
     }
@@ -342,7 +343,9 @@ _measures = st.sampled_from([{"persons": {}}, {"sum": {"field": "harm"}}, {"mean
                              {"histogram": {"field": "age", "cuts": [9]}},
                              {"histogram": {"field": "harm", "level": "odd"}},
                              {"histogram": {"field": "nothing", "cuts": [9]}},
-                             {"variance": {"field": "harm"}}, {"variance": {"field": "age"}}])  # fmt: skip
+                             {"variance": {"field": "harm"}}, {"variance": {"field": "age"}},
+                             {"quantile": {"field": "age", "q": ["0.5"], "grid": [9, 20]}},
+                             {"quantile": {"field": "age", "q": ["0.5"], "grid": [900]}}])  # fmt: skip
 _roles = st.sampled_from([("analyst",), ("steward",), ("ig-lead", "analyst"), ("supplier",), ()])
 
 

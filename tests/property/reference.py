@@ -45,7 +45,7 @@ def totals(plan: EffectivePlan, tables: Tables, schemas: Mapping[str, TableSchem
         for (key, row), weight in zip(left, weights, strict=True):
             if measure.kind == "count":
                 counts[key] += weight
-            elif measure.kind == "histogram":
+            elif measure.kind in ("histogram", "quantile"):
                 counts[key, _bin(measure, row[measure.field or ""])] += weight
             elif (value := row[measure.field or ""]) is not None:
                 counts[key] += weight
@@ -56,7 +56,7 @@ def totals(plan: EffectivePlan, tables: Tables, schemas: Mapping[str, TableSchem
             made[f"{measure.name}.square"] = squares
         if measure.kind in ("sum", "mean", "variance"):
             made[f"{measure.name}.sum"] = sums
-        if measure.kind in ("count", "mean", "histogram", "variance"):
+        if measure.kind in ("count", "mean", "histogram", "variance", "quantile"):
             made[f"{measure.name}.count"] = counts
     bins = {f"{measure.name}.{part}": _bins(measure) for measure in plan.measures for part in ("persons", "count")}
     return {

@@ -83,9 +83,9 @@ def test_what_a_filter_leaves_out_is_in_no_total(engine, lake):
         ann    | 1.0  | yes
         ann    | 9.0  | no
     """
-    asked = question(HARM, filters=(FlagFilter("knife", True),))  # noqa: FBT003 - as a filter says it
+    asked = question(HARM, filters=(FlagFilter("knife", True),))
     assert totals(engine, lake, asked, {"police": table}) == {(): (1024 * 100, 1024 * 10, 1024)}
-    none = question(HARM, AREAS, filters=(FlagFilter("knife", False),))  # noqa: FBT003
+    none = question(HARM, AREAS, filters=(FlagFilter("knife", False),))
     assert totals(engine, lake, none, {"police": "person | knife\n ann | yes"}) == {
         ("north",): (0, 0, 0),
         ("south",): (0, 0, 0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from service.policy.plan import EffectivePlan, Measured
-from service.privacy.measures import count, histogram, mean, persons, repeat, variance
+from service.privacy.measures import count, histogram, mean, persons, quantile, repeat, variance
 from service.privacy.measures import sum as sums
 from service.privacy.measures.kind import Kind
 from service.privacy.postprocess import Column, NoisyVector, UsableRule
@@ -19,6 +19,7 @@ KINDS: Mapping[str, Kind] = {
     "repeat": repeat,
     "histogram": histogram,
     "variance": variance,
+    "quantile": quantile,
 }
 
 

@@ -86,10 +86,10 @@ def _variance(totals: list[int], halves: list[int], most: Fraction, rule: Usable
 def extremes(square: Range, added: Range, count: Range) -> tuple[Fraction, Fraction]:
     """Return the least and the greatest q/c - (s/c)^2 over q in ``square``, s in ``added`` and c in ``count``.
 
-    It rises with q and falls with |s|, so both are at an end (|s| is least at 0 where ``added`` holds 0). Of c > 0 it is
-    q/c - m/c^2 with m = s^2: where q > 0 it rises up to c = 2 m / q and falls from there, else it rises throughout. So
-    it is least at an end of ``count``, and greatest at an end or, where it lies between them, at 2 m / q, with
-    q^2 / (4 m).
+    It rises with q and falls with |s|, so both are at an end (|s| is least at 0 where ``added`` holds 0). Of c > 0 it
+    is q/c - m/c^2 with m = s^2: where q > 0 it rises up to c = 2 m / q and falls from there, else it rises throughout
+    or, where m = 0, it is q/c, which never turns. So it is least at an end of ``count``, and greatest at an end or,
+    where that lies between them, at 2 m / q, with q^2 / (4 m).
     """
     nearest = 0 if added.low <= 0 <= added.high else min(abs(added.low), abs(added.high))
     farthest = max(abs(added.low), abs(added.high))

@@ -21,6 +21,7 @@ QUESTION: dict[str, Any] = {
     "measures": [
         {"count": {}}, {"mean": {"field": "gravity"}}, {"histogram": {"field": "age", "level": "sna-band"}},
         {"histogram": {"field": "gravity", "cuts": ["2.50", 4]}}, {"variance": {"field": "gravity"}},
+        {"quantile": {"field": "gravity", "q": ["0.50", "0.9"], "grid": [2, "4"]}},
     ],
     "by": [{"field": "lad"}, {"field": "age", "level": "sna-band"}],
     "where": [{"field": "knife", "is": True}],
@@ -59,6 +60,7 @@ def test_the_callers_roles_come_with_the_question() -> None:
         {"dataset": "tax-returns"},
         {"measures": [{"sum": {"field": "income"}}]},
         {"measures": [{"variance": {"field": "income"}}]},
+        {"measures": [{"quantile": {"field": "income", "q": ["0.5"], "grid": [5]}}]},
         {"measures": [{"histogram": {"field": "income", "level": "sna-band"}}]},
         {"measures": [{"histogram": {"field": "income", "cuts": [5]}}]},
         {"measures": [{"histogram": {"field": "age", "level": "decade"}}]},
@@ -103,6 +105,7 @@ def damaged(path: str, item: Any) -> dict[str, Any]:
         ("request/shapes", {}),
         ("request/shapes/histogram_gravity", {"histogram": {"field": "gravity"}}),
         ("request/shapes/histogram_gravity", 7),
+        ("request/shapes/quantile_gravity", {"quantile": {"field": "gravity", "q": ["0.5"]}}),
         ("request/by", [7]),
         ("request/spend", {"share": "a lot"}),
         ("request/spend", {"share": "NaN"}),

@@ -205,6 +205,82 @@ def test_a_variance_is_granted_by_its_own_clause_and_not_by_sum_or_mean(small, l
     assert nearest_to(decision, agreement, library, asked).measures[0].kind in ("sum", "mean", "variance")
 
 
+def median(field="age", grid=(18, 65), q=("0.5",)):
+    return {"quantile": {"field": field, "q": list(q), "grid": list(grid)}}
+
+
+@pytest.mark.parametrize("grid", [(18, 65), (18, "65", 120)])
+def test_a_grid_makes_a_bin_up_to_each_point_and_to_the_largest_number_of_the_column(small, library, ask, grid):
+    granted = small(GRANT | {"measure": {"quantile": ["age"]}})
+    (found,) = planned(granted, library, ask(measures=[median(grid=grid, q=("0.25", "0.50"))])).measures
+    assert (found.name, found.parts, found.detail.q) == ("quantile_age", 4, ("0.25", "0.5"))
+    assert found.detail.keys.keys == ("up to 18", "up to 65", "up to 120", "unknown")
+    assert found.detail.keys.bands == (
+        ("up to 18", Binned.LOWEST, 18), ("up to 65", 19, 65), ("up to 120", 66, Binned.HIGHEST),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("grid", [(-1, 18), (18, 121), ("18.5",)])
+def test_a_grid_beyond_the_column_makes_no_sense(small, library, ask, grid):
+    with pytest.raises(Malformed) as refused:
+        decide(small(GRANT | {"measure": {"quantile": ["age"]}}), library, "as-opcc", ask(measures=[median(grid=grid)]))
+    assert refused.value.code == "wrong_bins"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"q": ["0.5"]}, {"grid": [18]}, {"q": [], "grid": [18]}, {"q": ["0.5"], "grid": []},
+        {"q": ["0.0"], "grid": [1]}, {"q": ["1"], "grid": [18]}, {"q": ["1.0"], "grid": [18]}, {"q": ["0.50", "0.5"], "grid": [18]},
+        {"q": ["0.9", "0.5"], "grid": [18]}, {"q": ["0.12345"], "grid": [18]}, {"q": [0.5], "grid": [18]},
+        {"q": ["0.5"], "grid": [65, 18]}, {"q": ["0.5"], "grid": [18, "18.0"]}, {"q": ["0."], "grid": [18]},
+        {"q": ["0.5"], "grid": list(range(33))}, {"q": [f"0.{n}" for n in range(11, 21)], "grid": [18]},
+    ],
+)  # fmt: skip
+def test_a_quantile_of_another_shape_is_not_read(ask, shape):
+    with pytest.raises(InvalidDocument):
+        ask(measures=[{"quantile": {"field": "age"} | shape}])
+
+
+def test_a_quantile_is_granted_by_its_own_clause_and_mended_to_one(small, library, ask):
+    asked = ask(measures=[median()])
+    agreement = small(GRANT | {"measure": {"histogram": ["age"], "quantile": ["gravity"]}})
+    decision = decide(agreement, library, "as-opcc", asked)
+    assert [reason.clause for reason in decision.reasons] == ["grants/0/measure/quantile"]
+    alone = small(GRANT | {"measure": {"quantile": ["age"]}})
+    other = ask(measures=[{"count": {}}])
+    (found,) = nearest_to(decide(alone, library, "as-opcc", other), alone, library, other).measures
+    assert found.as_json() == {"quantile": {"field": "age", "q": ["0.5"], "grid": ["60"]}}
+
+
+def test_a_grid_is_a_grouping_and_counts_among_the_columns_of_a_question(small, library, ask):
+    agreement = small(GRANT | {"measure": {"quantile": ["age"]}, "most_fields": 1})
+    assert decide(agreement, library, "as-opcc", ask(measures=[median()])).allowed
+    decision = decide(agreement, library, "as-opcc", ask(measures=[median()], by=[{"field": "lad"}]))
+    assert [reason.clause for reason in decision.reasons] == ["grants/0/most_fields"]
+
+
+def test_a_grid_counts_towards_the_most_numbers_of_a_table(small, library, ask, monkeypatch):
+    agreement = small(GRANT | {"measure": {"quantile": ["age"]}})
+    asked = ask(measures=[median()], by=[{"field": "lad"}])
+    plan = planned(agreement, library, asked)
+    assert plan.numbers == plan.cells * 4
+    monkeypatch.setattr("service.policy.keys.MAX_CELLS", plan.cells * 4 - 1)
+    with pytest.raises(Malformed) as refused:
+        decide(agreement, library, "as-opcc", asked)
+    assert refused.value.code == "too_many_cells"
+
+
+def test_another_grid_or_another_part_is_another_question(small, library, ask):
+    agreement, versions = small(GRANT | {"measure": {"quantile": ["age"]}}), {"police-violence": "v1"}
+
+    def named(**shape):
+        return planned(agreement, library, ask(measures=[median(**shape)])).identity(versions)
+
+    assert named(grid=(18, 65)) == named(grid=("18", 65, 120), q=("0.50",))
+    assert len({named(), named(grid=(18,)), named(q=("0.75",)), named(q=("0.5", "0.75"))}) == 4
+
+
 def test_a_measure_is_written_as_it_was_read(ask):
     written: list[dict[str, Any]] = [
         {"repeat": {}},
@@ -212,6 +288,7 @@ def test_a_measure_is_written_as_it_was_read(ask):
         {"sum": {"field": "gravity"}},
         {"variance": {"field": "gravity"}},
     ]
+    written.append(median(grid=("18", "65")))
     for given in written:
         (found,) = ask(measures=[given]).measures
         assert isinstance(found, Measure)
