@@ -128,8 +128,8 @@ def _squares(path: str, grant: Grant, columns: Mapping[str, Column]) -> list[Mis
     return [
         Misfit("too_wide", f"{path}/{kind}", f"{name} {words}")
         for kind, name in granted(grant.measure)
-        if kind in OF_SQUARES and name in columns and columns[name].kind in ("integer", "decimal")
-        if not columns[name].squares_fit
+        if kind in OF_SQUARES and name is not None and name in columns
+        if columns[name].kind in ("integer", "decimal") and not columns[name].squares_fit
     ]
 
 

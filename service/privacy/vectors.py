@@ -138,7 +138,7 @@ class Vector:
     def units(self) -> int:
         """How many fixed-point units make one: ``SCALE``, times ``10**decimals`` of a number, squared of a square."""
         if isinstance(self.value, Square):
-            return SCALE * 10 ** (2 * self.value.of.decimals)
+            return SCALE * int(10**self.value.of.decimals) ** 2
         return SCALE * 10**self.value.decimals if isinstance(self.value, Number | Centred) else SCALE
 
 

@@ -160,7 +160,10 @@ def quantiles(draw) -> Measured:
     field, low, high, decimals = draw(st.sampled_from([("age", 0, 120, 0), ("harm", -1000, 1000, 1)]))
     points = draw(st.lists(st.sampled_from([low, -101, 0, 17, 18, 64, 101]), max_size=4, unique=True))
     grid = (*sorted(point for point in points if low <= point < high), high)
-    return on_grid(field, low, high, decimals, grid, draw(st.sampled_from([("0.5",), ("0.1", "0.25", "0.9")])))
+    made: Measured = on_grid(
+        field, low, high, decimals, grid, draw(st.sampled_from([("0.5",), ("0.1", "0.25", "0.9")]))
+    )
+    return made
 
 
 by_kind: dict[str, st.SearchStrategy[Measured]] = {

@@ -43,9 +43,10 @@ def vectors(measured: Measured, plan: EffectivePlan) -> tuple[Vector, ...]:
     """Return three: the squares, the numbers, and the rows that have the number."""
     read = number(measured)
     centred = Centred(read.field, read.low, read.high, read.decimals)
-    return tuple(
-        Vector(measured.name, part, Frame.ROWS, value, plan.by)
-        for part, value in zip(_PARTS, (Square(centred), centred, Has(read.field)), strict=True)
+    return (
+        Vector(measured.name, "square", Frame.ROWS, Square(centred), plan.by),
+        Vector(measured.name, "sum", Frame.ROWS, centred, plan.by),
+        Vector(measured.name, "count", Frame.ROWS, Has(read.field), plan.by),
     )
 
 
@@ -77,8 +78,10 @@ def _variance(totals: list[int], halves: list[int], most: Fraction, rule: Usable
         low, high = (_clamp(end, most) for end in extremes(*ranges))
     value = _clamp(found, most)
     return _Cell(
-        round(value * 10**_EXTRA_DIGITS),
-        *(round(number * 10**_DIGITS_UNROUNDED) for number in (found, low, high)),
+        value=round(value * 10**_EXTRA_DIGITS),
+        unrounded=round(found * 10**_DIGITS_UNROUNDED),
+        low=round(low * 10**_DIGITS_UNROUNDED),
+        high=round(high * 10**_DIGITS_UNROUNDED),
         usable=count > halves[-1] and usable(max(high - value, value - low), value, Fraction(count, SCALE), rule),
     )
 
