@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from schemas.agreement import Agreement
 from schemas.artefacts import Library
 from schemas.clauses.grants import Grant
-from schemas.clauses.measures import OF_PERSONS, granted
+from schemas.clauses.measures import OF_PERSONS, OF_SQUARES, granted
 from schemas.errors import DocumentError
 from schemas.table_schema import Column, TableSchema
 
@@ -74,6 +74,7 @@ def of_grant(path: str, agreement: Agreement, grant: Grant, schema: TableSchema)
         *_rows(f"{path}/rows", grant, columns),
         *_combine(f"{path}/combine", grant, columns),
         *_measures(f"{path}/measure", grant, columns),
+        *_squares(f"{path}/measure", grant, columns),
         *_records(path, agreement, grant, schema),
     ]
 
@@ -118,6 +119,17 @@ def _measures(path: str, grant: Grant, columns: Mapping[str, Column]) -> list[Mi
         for kind, name in granted(grant.measure)
         if name is not None
         if name not in columns or columns[name].kind not in ("integer", "decimal")
+    ]
+
+
+def _squares(path: str, grant: Grant, columns: Mapping[str, Column]) -> list[Misfit]:
+    """Find columns so wide that totals of their squares might not fit in 63 bits; so no question ever fails of it."""
+    words = "has bounds too far apart for its squares to be totalled exactly"
+    return [
+        Misfit("too_wide", f"{path}/{kind}", f"{name} {words}")
+        for kind, name in granted(grant.measure)
+        if kind in OF_SQUARES and name is not None and name in columns
+        if columns[name].kind in ("integer", "decimal") and not columns[name].squares_fit
     ]
 
 

@@ -12,11 +12,14 @@ from schemas.model import Strict
 from schemas.names import FieldName, Level
 
 MAX_CUTS = 50
+MAX_GRID = 32
+MAX_QUANTILES = 9
 MAX_CUT = 10**9 - 1
 """The largest cut point: beyond what columns hold, and shorter than an NHS number."""
 CUTS = "cuts"
 """The level of bins between cut points, which no artefact names."""
 _MAX_PLACES = 6
+_PART_PLACES = 4
 
 Word = Callable[[str], str]
 Text = Callable[[Decimal], str]
@@ -140,6 +143,54 @@ class InBins(Shape):
         return made | {"cuts": [text(cut) for cut in self.cuts or ()]}
 
 
+def _part(value: Any) -> Any:
+    """Take a decimal string between 0 and 1, both left out."""
+    plain = isinstance(value, str) and value.startswith("0.") and value[2:].isascii() and value[2:].isdigit()
+    if not plain or len(value) > len("0.") + _PART_PLACES or not value.strip("0."):
+        raise ValueError('a part of the rows is a decimal as a string, such as "0.5"')
+    return Decimal(value).normalize()
+
+
+PartOfRows = Annotated[
+    Decimal, BeforeValidator(_part), WithJsonSchema({"type": "string", "pattern": r"^0\.[0-9]{1,4}$"})
+]
+
+
+class OnGrid(Shape):
+    """The number column, which parts of its rows lie at or below what is asked for, and the points it may be.
+
+    The largest number that the column may hold is a point of every grid.
+    """
+
+    field: FieldName
+    q: Annotated[tuple[PartOfRows, ...], Field(min_length=1, max_length=MAX_QUANTILES)]
+    grid: Annotated[tuple[Cut, ...], Field(min_length=1, max_length=MAX_GRID)]
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if any(list(held) != sorted(set(held)) for held in (self.q, self.grid)):
+            raise ValueError("parts of the rows, and points of the grid, rise, each once")
+        return self
+
+    @property
+    def of(self) -> str | None:
+        """The column measured."""
+        return self.field
+
+    @property
+    def grouped(self) -> str | None:
+        """The same column: what lies between the points of the grid is a grouping."""
+        return self.field
+
+    def rest(self, word: Word, text: Text) -> dict[str, Any] | None:
+        """Return field, parts and grid."""
+        return {
+            "field": word(self.field),
+            "q": [text(part) for part in self.q],
+            "grid": [text(point) for point in self.grid],
+        }
+
+
 class Measure(Strict):
     """Exactly one kind, with its parameters."""
 
@@ -149,6 +200,8 @@ class Measure(Strict):
     mean: OfField | None = None
     repeat: Nothing | None = None
     histogram: InBins | None = None
+    variance: OfField | None = None
+    quantile: OnGrid | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:

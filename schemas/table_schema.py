@@ -18,6 +18,8 @@ PSEUDONYM_PATTERN = "^[0-9a-f]{64}$"
 DATE_LEVELS = ("day", "month", "quarter", "year")
 AS_IS = "as-is"
 _MOST = 2**31
+PER_PERSON_MAX = 1000
+"""The largest bound of rows a person that an agreement may state."""
 
 Kind = Literal["pseudonym", "unlinked", "date", "code", "integer", "decimal", "flag"]
 _FRICTIONLESS_TYPE: dict[str, str] = {
@@ -119,6 +121,17 @@ class Column(Strict):
         if low is None or high is None:
             raise RuntimeError("only numbers have bounds")
         return low * 10**self.decimals, high * 10**self.decimals
+
+    @property
+    def squares_fit(self) -> bool:
+        """Whether squares of the distance from the middle of the bounds can be totalled exactly.
+
+        Intake proves that rows x 1024 x 1000 x B < 2**63, where B is the largest stored number. A row adds at most 1024
+        times its square, which is at most ((high - low + 1) // 2)**2; so totals of squares fit where that is at most
+        1000 x B, however many rows there are.
+        """
+        low, high = self.bounds
+        return ((high - low + 1) // 2) ** 2 <= PER_PERSON_MAX * max(abs(low), abs(high), 1)
 
 
 class TableSchema(Strict):

@@ -36,8 +36,8 @@ class Question:
         list[str] | None,
         _option(
             "--measure",
-            text="count (if none is given), persons, repeat, sum:FIELD, mean:FIELD or histogram:FIELD=LEVEL "
-            "or =CUT,CUT; repeatable.",
+            text="count (if none is given), persons, repeat, sum:FIELD, mean:FIELD, variance:FIELD, "
+            "histogram:FIELD=LEVEL or =CUT,CUT, or quantile:FIELD=0.5,0.9@POINT,POINT; repeatable.",
         ),
     ] = None
     by: Annotated[
@@ -106,11 +106,14 @@ class Question:
 
 
 def _measure(text: str) -> dict[str, Any]:
-    """Return a measure written as ``KIND``, ``KIND:FIELD``, ``KIND:FIELD=LEVEL`` or ``KIND:FIELD=CUT,CUT``."""
+    """Return a measure written as ``KIND`` or ``KIND:FIELD``, with ``=LEVEL``, ``=CUT,CUT`` or ``=Q,Q@POINT,POINT``."""
     kind, separator, rest = text.partition(":")
     of, binned, bins = rest.partition("=")
     made: dict[str, Any] = {"field": of} if separator else {}
-    if binned:
+    parts, gridded, points = bins.partition("@")
+    if gridded:
+        made |= {"q": parts.split(","), "grid": points.split(",")}
+    elif binned:
         cuts = bins.split(",")
         made |= {"cuts": cuts} if all(map(_NUMBER.match, cuts)) else {"level": bins}
     return {kind: made}

@@ -25,6 +25,11 @@ class Measures(Strict):
         tuple[FieldName, ...],
         said("Number columns by which records may be counted in bins, however narrow.", ["age"]),
     ] = ()
+    variance: Annotated[tuple[FieldName, ...], said("Number columns whose variance may be asked.", ["gravity"])] = ()
+    quantile: Annotated[
+        tuple[FieldName, ...],
+        said("Number columns of which medians and other quantiles may be asked, on a grid however fine.", ["age"]),
+    ] = ()
 
 
 FLAGS = {
@@ -39,6 +44,9 @@ FIELDS = tuple(name for name in Measures.model_fields if name not in FLAGS)
 
 OF_PERSONS = ("persons", "repeat")
 """The kinds that count persons, whom a record dataset has none of."""
+
+OF_SQUARES = ("variance",)
+"""The kinds that add up squares, which not every number column's bounds let be totalled exactly."""
 
 
 def granted(measure: Measures) -> list[tuple[str, str | None]]:

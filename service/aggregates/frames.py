@@ -22,7 +22,7 @@ from service.aggregates.rows import LeftRows
 from service.policy.plan import Keys
 from service.privacy.bounds import Bound
 from service.privacy.fixed import SCALE
-from service.privacy.vectors import Frame, Has, Label, Number, Vector
+from service.privacy.vectors import Frame, Has, Label, One, Vector
 
 
 class Group(NamedTuple):
@@ -78,11 +78,11 @@ def _labelled(group: Group, pairs: Any) -> Any:
 
 
 def _total(vector: Vector, rows: LeftRows, table: Any) -> Any:
-    if isinstance(vector.value, Number):
-        return ibis.coalesce((table.weight * table[rows.values[vector.value]]).sum(), 0)
+    if isinstance(vector.value, One):
+        return table.weight.sum()
     if isinstance(vector.value, Has):
         return ibis.cases((table[rows.values[vector.value]], table.weight), else_=0).sum()
-    return table.weight.sum()
+    return ibis.coalesce((table.weight * table[rows.values[vector.value]]).sum(), 0)
 
 
 def _rows_weighed(rows: LeftRows, bound: Bound) -> Any:

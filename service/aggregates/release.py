@@ -266,7 +266,7 @@ def _unaffordable(cost: int, remaining: int, caps: Caps, party: str, agreement: 
 def question_json(question: Question) -> dict[str, Any]:
     """Return a question after policy, as releases and those who approve it read it."""
     plan, request = question.plan, question.request
-    parts = {measure.name: list(measure.detail.keys.keys) for measure in plan.measures if measure.detail is not None}
+    parts = {measure.name: list(measure.detail.told) for measure in plan.measures if measure.detail is not None}
     return {
         "dataset": plan.dataset,
         "measures": [measure.name for measure in plan.measures],

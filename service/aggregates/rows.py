@@ -28,7 +28,7 @@ from service.policy.plan import (
     LinkPlan,
     NumberFilter,
 )
-from service.privacy.vectors import Frame, Has, Number, Value, Vector
+from service.privacy.vectors import Centred, Frame, Has, One, Square, Value, Vector
 
 
 class Layout(NamedTuple):
@@ -88,7 +88,7 @@ def left_rows(plan: EffectivePlan, vectors: Sequence[Vector], layouts: Mapping[s
     left = table.filter(*conditions) if conditions else table
     words = {f"p{place}": word for place, word in enumerate(layout.words)}
     of_rows = [vector for vector in vectors if vector.frame is Frame.ROWS]
-    read = list(dict.fromkeys(item.value for item in of_rows if isinstance(item.value, Has | Number)))
+    read = list(dict.fromkeys(item.value for item in of_rows if not isinstance(item.value, One)))
     values: dict[Value, str] = {value: f"v{place}" for place, value in enumerate(read)}
     extras = dict.fromkeys(vector.extra for vector in of_rows if vector.extra)
     slots = {extra: f"e{place}" for place, extra in enumerate(extras)}
@@ -141,13 +141,19 @@ def _in_ranges(item: NumberFilter, column: Any) -> Any:
     return reduce(operator.or_, chosen) if chosen else ibis.literal(False)  # noqa: FBT003 - an SQL value
 
 
-def _read(value: Has | Number, table: Any) -> Any:
-    """Return whether a row has the number, or the number clamped to its declared bounds.
+def _read(value: Value, table: Any) -> Any:
+    """Return whether a row has the number, or the number clamped to its declared bounds, or what is made of that.
 
     By comparison, which is eight times faster than least and greatest.
     """
+    if isinstance(value, One):
+        raise RuntimeError("one is not read of a row")  # noqa: TRY004 - it is left out of what is read
+    if isinstance(value, Square):
+        centred = _read(value.of, table)
+        return centred * centred
     column = table[value.field]
     if isinstance(value, Has):
         return column.notnull()
     wide = column.cast("int64")
-    return ibis.cases((wide < value.low, value.low), (wide > value.high, value.high), else_=wide)
+    clamped = ibis.cases((wide < value.low, value.low), (wide > value.high, value.high), else_=wide)
+    return clamped - value.middle if isinstance(value, Centred) else clamped

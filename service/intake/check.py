@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from schemas.table_schema import TableSchema
+from schemas.table_schema import PER_PERSON_MAX, TableSchema
 from service.errors import EngineFailed, Malformed
 from service.intake.diagnose import diagnose
 from service.intake.engine import Limits, connect, literal, name
@@ -26,8 +26,6 @@ from service.intake.problems import MAX_SAMPLES, Identifiers, Problems
 from service.intake.source import Source, Unreadable
 from service.layout import person_words, stored_columns
 
-PER_PERSON_MAX = 1000
-"""The largest bound of rows a person that an agreement may state."""
 _SCALE = 1024
 _MOST = 2**63
 _BLOCK = 1 << 20

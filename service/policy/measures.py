@@ -9,13 +9,13 @@ from typing import Any
 
 from schemas.artefacts import Library
 from schemas.clauses.grants import Grant
-from schemas.measures import CUTS, KINDS, InBins, Measure
+from schemas.measures import CUTS, KINDS, InBins, Measure, OnGrid
 from schemas.table_schema import AS_IS, Column, TableSchema
 from service.errors import Malformed
 from service.policy import keys
 from service.policy.failures import Failures
 from service.policy.filters import UNKNOWN
-from service.policy.plan import Binned, Measured, NumberKeys
+from service.policy.plan import Binned, Measured, NumberKeys, Quantiles
 
 _REPEAT = Binned(
     NumberKeys(
@@ -77,6 +77,10 @@ def _simplest(kind: str, of: str | None, schema: TableSchema) -> Measure:
         column = schema.column(of)
         low, high = column.bounds
         parameters["cuts"] = (_shown((low + high) // 2, column.decimals),)
+    if of is not None and kind in _ON_GRID:
+        column = schema.column(of)
+        low, high = column.bounds
+        parameters |= {"q": ("0.5",), "grid": (_shown((low + high) // 2, column.decimals),)}
     return Measure.model_validate({kind: parameters})
 
 
@@ -109,6 +113,24 @@ def _in_bins(item: Measure, schema: TableSchema, library: Library) -> Measured:
     return Measured(item.kind, column.name, low, high, column.decimals, Binned(found))
 
 
+def _on_grid(item: Measure, schema: TableSchema, library: Library) -> Measured:
+    """Return bands up to each point of a grid, the last of which is the largest number that the column may hold."""
+    del library
+    column, shape = _column(item, schema), item.shape
+    low, high = column.bounds
+    if not isinstance(shape, OnGrid):
+        raise RuntimeError(f"{item.kind} has a grid")  # noqa: TRY004 - a kind entered with another kind's builder
+    points = _stored(column, shape.grid)
+    if points[0] < low or points[-1] > high:
+        raise Malformed(f"the grid goes beyond the bounds of {column.name}", code="wrong_bins")
+    lasts = [*(point for point in points if point != high), high]
+    firsts = [Binned.LOWEST, *(last + 1 for last in lasts[:-1])]
+    names = [f"up to {_shown(last, column.decimals)}" for last in lasts]
+    bands = list(zip(names, firsts, [*lasts[:-1], Binned.HIGHEST], strict=True))
+    detail = Quantiles(_known(column, CUTS, bands), tuple(str(part) for part in shape.q))
+    return Measured(item.kind, column.name, low, high, column.decimals, detail)
+
+
 def _column(item: Measure, schema: TableSchema) -> Column:
     if item.of is None:
         raise RuntimeError(f"{item.kind} is of a column")
@@ -117,16 +139,21 @@ def _column(item: Measure, schema: TableSchema) -> Column:
 
 def _cut(column: Column, cuts: tuple[Decimal, ...]) -> NumberKeys:
     """Return the bins between cut points, what lies below the first and from the last on, and the unknown."""
-    stored = [cut * 10**column.decimals for cut in cuts]
-    if any(cut != int(cut) for cut in stored):
-        raise Malformed(f"{column.name} has {column.decimals} decimal places, and so have its cuts", code="wrong_bins")
-    firsts = [int(cut) for cut in stored]
+    firsts = _stored(column, cuts)
     bands = [(f"under {_shown(firsts[0], column.decimals)}", Binned.LOWEST, firsts[0] - 1)]
     for first, after in itertools.pairwise(firsts):
         ends = [_shown(first, column.decimals), _shown(after - 1, column.decimals)]
         bands.append((" to ".join(dict.fromkeys(ends)), first, after - 1))
     bands.append((f"{_shown(firsts[-1], column.decimals)} and over", firsts[-1], Binned.HIGHEST))
     return _known(column, CUTS, bands)
+
+
+def _stored(column: Column, points: tuple[Decimal, ...]) -> list[int]:
+    """Return cut points, or those of a grid, as the column stores them."""
+    stored = [point * 10**column.decimals for point in points]
+    if any(point != int(point) for point in stored):
+        raise Malformed(f"{column.name} has {column.decimals} decimal places, and so have its cuts", code="wrong_bins")
+    return [int(point) for point in stored]
 
 
 def _banded(column: Column, level: str, library: Library) -> NumberKeys:
@@ -148,6 +175,7 @@ def _shown(stored: int, decimals: int) -> str:
 
 
 _IN_BINS = frozenset({"histogram"})
+_ON_GRID = frozenset({"quantile"})
 _BUILD: Mapping[str, Callable[[Measure, TableSchema, Library], Measured]] = {
     "count": _plain,
     "persons": _plain,
@@ -155,4 +183,6 @@ _BUILD: Mapping[str, Callable[[Measure, TableSchema, Library], Measured]] = {
     "mean": _of_number,
     "repeat": _repeat,
     "histogram": _in_bins,
+    "variance": _of_number,
+    "quantile": _on_grid,
 }

@@ -127,8 +127,31 @@ class Binned:
 
     keys: NumberKeys
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The names of the numbers that a release tells: one a band."""
+        return self.keys.keys
 
-Detail = Binned
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """A grid, and which quantiles are read off it.
+
+    Attributes:
+        keys: A band up to each point of the grid, the last up to the largest number of the column, and ``unknown``.
+        q: Which parts of the rows lie at or below each quantile, as decimals without trailing zeros, rising.
+    """
+
+    keys: NumberKeys
+    q: tuple[str, ...]
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The names of the numbers that a release tells: one a quantile."""
+        return self.q
+
+
+Detail = Binned | Quantiles
 """What a measure needs beside its field, by its kind."""
 
 
@@ -159,7 +182,7 @@ class Measured:
 
     @property
     def parts(self) -> int:
-        """How many numbers it has in each cell of the table."""
+        """How many totals are noised for it in each cell of the table."""
         return len(self.detail.keys.keys) if self.detail is not None else 1
 
 

@@ -2,8 +2,10 @@
 
 All in units of ``1/SCALE``. Let a person have n rows left after filter and links, in m distinct groups out of those of
 ``by``, and let w be the weight of each (``bounds.weight``). Let b be the most that |value| can be: 1 for ``One`` and
-``Has``, max(|low|, |high|) for ``Number``. Neighbours differ in all of one person's rows, and nobody else's
-contribution moves, so two neighbours' totals differ by that person's contribution alone.
+``Has``, max(|low|, |high|) for ``Number``. For ``Centred`` it is R = (high - low + 1) // 2: the middle taken off is
+(low + high) // 2, so high is ceil((high - low) / 2) above it, which is R, and low floor((high - low) / 2) below. A
+``Square`` of it lies in [0, R^2]. Neighbours differ in all of one person's rows, and nobody else's contribution moves,
+so two neighbours' totals differ by that person's contribution alone.
 
 *Rows, scaled.* The person adds at most w b to one cell for each row, whatever cells there are: ``extra`` puts a row
 into one cell. L1 <= n w b <= SCALE K b since w <= SCALE K / n. All rows may lie in one cell, so L2 <= L1 is the best
@@ -24,7 +26,7 @@ from dataclasses import dataclass
 from service.policy.plan import key_count
 from service.privacy.bounds import Bound
 from service.privacy.fixed import SCALE
-from service.privacy.vectors import Frame, Number, Value, Vector
+from service.privacy.vectors import Centred, Frame, Number, Square, Value, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +60,8 @@ def sensitivity(vector: Vector, bound: Bound) -> Sensitivity:
 
 def _most(value: Value) -> int:
     """Return b; a column that can only be 0 still gets noise, so its bound is taken as 1."""
+    if isinstance(value, Square):
+        return _most(value.of) ** 2
+    if isinstance(value, Centred):
+        return max(value.reach, 1)
     return max(abs(value.low), abs(value.high), 1) if isinstance(value, Number) else 1

@@ -42,7 +42,40 @@ class Number:
     decimals: int = 0
 
 
-Value = One | Has | Number
+@dataclass(frozen=True, slots=True)
+class Centred:
+    """The row's number, clamped, less the middle of its bounds: at most ``reach`` from 0, whatever the bounds.
+
+    A row without the number adds nothing.
+    """
+
+    field: str
+    low: int
+    high: int
+    decimals: int = 0
+
+    @property
+    def middle(self) -> int:
+        """The middle of the bounds, rounded down."""
+        return (self.low + self.high) // 2
+
+    @property
+    def reach(self) -> int:
+        """The most that the distance from the middle can be: ``high - middle``, which is no less than that of low."""
+        return (self.high - self.low + 1) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """The square of what ``of`` is, at most ``of.reach**2``, in ``10**-(2 * decimals)``.
+
+    Columns of which totals of squares might not fit in 63 bits are never granted (``Column.squares_fit``).
+    """
+
+    of: Centred
+
+
+Value = One | Has | Number | Centred | Square
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +136,10 @@ class Vector:
 
     @property
     def units(self) -> int:
-        """How many fixed-point units make one: ``SCALE``, times ``10**decimals`` of a number."""
-        return SCALE * 10**self.value.decimals if isinstance(self.value, Number) else SCALE
+        """How many fixed-point units make one: ``SCALE``, times ``10**decimals`` of a number, squared of a square."""
+        if isinstance(self.value, Square):
+            return SCALE * int(10**self.value.of.decimals) ** 2
+        return SCALE * 10**self.value.decimals if isinstance(self.value, Number | Centred) else SCALE
 
 
 def _total(keys: Keys) -> bool:

@@ -29,6 +29,7 @@ def served(tmp_path_factory):
     for grant in value["grants"]:
         if grant["dataset"] == "police-violence" and "as-opcc" in grant["to"]:
             grant["measure"] |= {"count": True, "repeat": True, "histogram": ["age"]}
+            grant["measure"] |= {"variance": ["age"], "quantile": ["age"]}
     path = folder / "edited.yaml"
     path.write_text(strict_yaml.dumps(value))
     with serve_here(folder, path) as made:
@@ -98,6 +99,56 @@ def test_tables_have_a_column_for_each_number(served):
         assert keys == [row["keys"]["lad"]]
         assert [cell.value for cell in numbers[:4]] == [part["value"] for part in row["measures"]["repeat"]["parts"]]
         assert [line[name] for name in names] == [str(cell.value) for cell in numbers]
+
+
+MADE: list[dict[str, Any]] = [
+    {"variance": {"field": "age"}},
+    {"quantile": {"field": "age", "q": ["0.25", "0.5", "0.75"], "grid": [10, 20, 30, 40, 50, 60, 70, 80, 90]}},
+]
+
+
+def test_a_variance_and_quantiles_are_released_with_intervals_in_json_and_as_a_table(served):
+    asked = question(measures=MADE)
+    body = served.ask(asked, "made").json()
+    assert body["columns"] == ["lad", "variance_age", "quantile_age"]
+    assert body["question"]["parts"] == {"quantile_age": ["0.25", "0.5", "0.75"]}
+    assert set(body["guarantee"]["scale"]) == {
+        "variance_age.square", "variance_age.sum", "variance_age.count", "quantile_age",
+    }  # fmt: skip
+    for row in body["rows"]:
+        variance, quantiles = row["measures"]["variance_age"], row["measures"]["quantile_age"]["parts"]
+        low, high = variance["noise_interval"]
+        assert 0 <= low <= high <= 60**2
+        assert 0 <= variance["value"] <= 60**2
+        assert [part["part"] for part in quantiles] == [part["q"] for part in quantiles] == ["0.25", "0.5", "0.75"]
+        for part in quantiles:
+            low, high = part["noise_interval"]
+            assert low <= part["value"] <= high
+            assert {low, high, part["value"]} <= {10, 20, 30, 40, 50, 60, 70, 80, 90, 120}
+    names = ["variance_age", "quantile_age_0.25", "quantile_age_0.5", "quantile_age_0.75"]
+    assert measure_names(body) == names
+    assert next(csv.DictReader(io.StringIO(to_csv(body))))["quantile_age_0.5_low"] != ""
+    again = served.ask(asked, "made-again").json()
+    assert (again["repeat"], again["rows"]) == (True, body["rows"])
+
+
+def test_their_preview_tells_no_error_and_within_is_refused(served):
+    shown = served.preview(question(measures=MADE, where=[{"field": "knife", "is": True}])).json()
+    assert [item["half_width"] for item in shown["measures"]] == [None, None]
+    for measure in MADE:
+        refused = served.preview(question(measures=[measure], spend={"within": "5", "confidence": "0.95"})).json()
+        assert refused["code"] == "within_not_for_mean"
+
+
+def test_the_log_keeps_the_grid_and_the_question_is_read_back(served):
+    served.ask(question(measures=MADE, where=[{"field": "knife", "is": False}]), "grid")
+    entries = [item["entry"] for item in served.entries(kind="charged")]
+    entry = next(item for item in entries if item["request"]["measures"] == ["variance_age", "quantile_age"])
+    assert list(entry["request"]["shapes"]) == ["quantile_age"]
+    points = [str(point) for point in MADE[1]["quantile"]["grid"]]
+    assert [item.as_json() for item in asked(entry).request.measures] == [
+        MADE[0], {"quantile": MADE[1]["quantile"] | {"grid": points}},
+    ]  # fmt: skip
 
 
 def test_the_log_keeps_the_bins_and_the_question_is_read_back(served):

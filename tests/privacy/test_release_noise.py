@@ -11,6 +11,7 @@ approximation. The variances allow seven standard errors of 2,000 cells.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -31,6 +32,7 @@ from service.privacy.mechanism import GAUSSIAN, LAPLACE, Mechanism
 from service.privacy.pricing import EpsilonSpend, ShareSpend
 from tests.privacy.clopper_pearson import lower, upper
 from tests.spec.harness import REPEAT
+from tests.spec.test_quantile import on_grid
 
 GROUPS = 2000
 HALF = GROUPS // 2
@@ -113,9 +115,19 @@ MEASURES = {
     "mean": Measured("mean", "gravity", *GRAVITY),
     "repeat": REPEAT,
     "histogram": Measured("histogram", "gravity", *GRAVITY, 0, Binned(BINS)),
+    "variance": Measured("variance", "gravity", *GRAVITY),
+    "quantile": on_grid("gravity", *GRAVITY, 0, (4, 8)),
 }
-COUNTS = pytest.mark.parametrize("kind", [kind for kind in MEASURES if kind not in ("sum", "mean")])
+COUNTS = pytest.mark.parametrize(
+    "kind", [kind for kind in MEASURES if kind not in ("sum", "mean", "variance", "quantile")]
+)
 """The kinds of which one person with one record moves one number by one."""
+MADE: dict[str, tuple[tuple[str, ...], Callable[..., float] | None]] = {
+    "mean": (("sum", "count"), lambda total, count: total / count),
+    "variance": (("square", "sum", "count"), lambda square, total, count: square / count - (total / count) ** 2),
+    "quantile": (("count",), None),
+}
+"""The kinds released as a function of their vectors: these, and what one total of each gives where that is all."""
 
 
 @CASES
@@ -149,7 +161,7 @@ def test_every_kind_of_measure_is_among_those_looked_at():
 @CASES
 @pytest.mark.parametrize("kind", MEASURES)
 def test_the_noise_of_a_release_has_the_scale_it_declares(monkeypatch, name, spend, kind):
-    """Unrounded, less the truth, over 2,000 cells; a mean is released as a quotient, so its parts are read before."""
+    """Unrounded, less the truth, over 2,000 cells; of what is made of several vectors, these are read before."""
     measure = MEASURES[kind]
     made = question(spend, measure, per_person=3)
     parts: dict[str, list[int]] = {}
@@ -163,13 +175,17 @@ def test_the_noise_of_a_release_has_the_scale_it_declares(monkeypatch, name, spe
     answer = release.answer(made, truth, AGREEMENT, SHARE)
     scales = answer.guarantee["scale"]
     assert answer.guarantee["mechanism"] == name
-    if kind == "mean":
-        assert set(parts) == {"sum", "count"}
-        errors = {f"{measure.name}.{part}": [v / SCALE - VALUE for v in values] for part, values in parts.items()}
-        for place, row in enumerate(answer.rows):  # what is released comes from these parts and from nothing else
-            quotient = parts["sum"][place] / parts["count"][place]
+    if kind in MADE:
+        names, function = MADE[kind]
+        assert set(parts) == set(names)
+        errors = {
+            f"{measure.name}.{part}" if len(parts) > 1 else measure.name: [v / SCALE - VALUE for v in values]
+            for part, values in parts.items()
+        }
+        for place, row in enumerate(answer.rows if function is not None else ()):  # nothing else goes into a release
+            assert function is not None
             shown = row["measures"][measure.name]["unrounded"]
-            assert shown == pytest.approx(quotient, abs=1e-6)
+            assert shown == pytest.approx(function(*(parts[name][place] for name in names)), abs=1e-6)
     else:
         shown = [row["measures"][measure.name] for row in answer.rows]
         cells = [cell for one in shown for cell in (one["parts"] if measure.parts > 1 else [one])]
@@ -182,6 +198,58 @@ def test_the_noise_of_a_release_has_the_scale_it_declares(monkeypatch, name, spe
         assert abs(fmean(error**2 for error in found) / variance - 1) < 7 * spread, part
         assert abs(fmean(found)) < 7 * math.sqrt(variance / len(found)), part
         assert len(set(found)) > 100, part
+
+
+def loss_of_parts(monkeypatch, spend, measure) -> dict[str, bool]:
+    """Audit each vector of a measure by itself: half the groups hold a total, half what one person adds beside it."""
+    made = question(spend, measure)
+    far = {query.name: query.vector.sensitivity.l1 for query in made.price.queries}
+    half = {query.name: query.vector.cells // 2 for query in made.price.queries}
+    totals = {name: [N * step] * half[name] + [(N + 1) * step] * half[name] for name, step in far.items()}
+    seen: dict[str, list[int]] = {}
+
+    def watched(measure, vectors, rule):
+        seen.update({f"{measure.name}.{part}": list(vector.values) for part, vector in vectors.items()})
+        return registry.released(measure, vectors, rule)
+
+    monkeypatch.setattr(release, "released", watched)
+    release.answer(made, totals, AGREEMENT, SHARE)
+    passed = {}
+    for query in made.price.queries:
+        reached, cells = [value >= (N + 1) * far[query.name] for value in seen[query.name]], half[query.name]
+        p1, p0 = lower(sum(reached[cells:]), cells, ALPHA), upper(sum(reached[:cells]), cells, ALPHA)
+        if query.mechanism.epsilon is not None:
+            passed[query.vector.part] = math.log(p1 / p0) <= float(query.mechanism.epsilon)
+        else:
+            lost = STANDARD.inv_cdf(p1) - STANDARD.inv_cdf(p0)
+            passed[query.vector.part] = lost <= math.sqrt(2 * query.mechanism.rho_nano / 1e9)
+    return passed
+
+
+def spend_on(name: str, kind: str) -> EpsilonSpend | ShareSpend:
+    """Return what gives each vector of a measure as much as the audits of one have."""
+    several = len(MADE[kind][0])
+    return EpsilonSpend(Decimal(several)) if name == LAPLACE else ShareSpend(500_000_000 * several)
+
+
+@pytest.mark.parametrize("kind", MADE)
+@pytest.mark.parametrize("name", [LAPLACE, GAUSSIAN])
+def test_each_vector_of_a_request_passes_the_audit(monkeypatch, name, kind):
+    spend = spend_on(name, kind)
+    assert question(spend, MEASURES[kind]).price.mechanism == name
+    assert loss_of_parts(monkeypatch, spend, MEASURES[kind]) == dict.fromkeys(MADE[kind][0], True)
+
+
+@pytest.mark.parametrize("kind", MADE)
+@pytest.mark.parametrize("name", [LAPLACE, GAUSSIAN])
+def test_the_audit_of_each_vector_catches_noise_halved_on_purpose(monkeypatch, name, kind):
+    whole = Mechanism.add_noise
+    monkeypatch.setattr(
+        Mechanism,
+        "add_noise",
+        lambda self, values, length: whole(replace(self, scale=self.scale // 2), values, length),
+    )
+    assert loss_of_parts(monkeypatch, spend_on(name, kind), MEASURES[kind]) == dict.fromkeys(MADE[kind][0], False)
 
 
 @CASES

@@ -129,6 +129,8 @@ def grants(draw: st.DrawFn) -> dict[str, Any]:
             "mean": [],
             "repeat": person and draw(st.booleans()),
             "histogram": draw(st.sampled_from([[], ["age"], ["harm"]])),
+            "variance": draw(st.sampled_from([[], ["harm"]])),
+            "quantile": draw(st.sampled_from([[], ["age"]])),
         },
         "link": [name for name in ("crimes", "visits") if person and name != dataset and draw(mostly)],
     }
@@ -340,7 +342,10 @@ _measures = st.sampled_from([{"persons": {}}, {"sum": {"field": "harm"}}, {"mean
                              {"histogram": {"field": "age", "level": "odd"}},
                              {"histogram": {"field": "age", "cuts": [9]}},
                              {"histogram": {"field": "harm", "level": "odd"}},
-                             {"histogram": {"field": "nothing", "cuts": [9]}}])  # fmt: skip
+                             {"histogram": {"field": "nothing", "cuts": [9]}},
+                             {"variance": {"field": "harm"}}, {"variance": {"field": "age"}},
+                             {"quantile": {"field": "age", "q": ["0.5"], "grid": [9, 20]}},
+                             {"quantile": {"field": "age", "q": ["0.5"], "grid": [900]}}])  # fmt: skip
 _roles = st.sampled_from([("analyst",), ("steward",), ("ig-lead", "analyst"), ("supplier",), ()])
 
 

@@ -23,6 +23,7 @@ from service.policy.plan import (
     NumberKeys,
 )
 from tests.spec.harness import REPEAT, SCHEMAS, question
+from tests.spec.test_quantile import on_grid
 
 LEAST, MOST = -(2**63), 2**63 - 1
 PEOPLE = [(0, 0, 0, 0), (0, 0, 0, 1), (0, 1, 0, 0), (LEAST, MOST, LEAST, MOST), (MOST, MOST, MOST, MOST)]
@@ -153,6 +154,18 @@ def histograms(draw) -> Measured:
     return Measured("histogram", field, low, high, decimals, Binned(keys))
 
 
+@st.composite
+def quantiles(draw) -> Measured:
+    """Draw a grid of a number column and what is read off it."""
+    field, low, high, decimals = draw(st.sampled_from([("age", 0, 120, 0), ("harm", -1000, 1000, 1)]))
+    points = draw(st.lists(st.sampled_from([low, -101, 0, 17, 18, 64, 101]), max_size=4, unique=True))
+    grid = (*sorted(point for point in points if low <= point < high), high)
+    made: Measured = on_grid(
+        field, low, high, decimals, grid, draw(st.sampled_from([("0.5",), ("0.1", "0.25", "0.9")]))
+    )
+    return made
+
+
 by_kind: dict[str, st.SearchStrategy[Measured]] = {
     "count": st.just(Measured("count")),
     "persons": st.just(Measured("persons")),
@@ -160,6 +173,8 @@ by_kind: dict[str, st.SearchStrategy[Measured]] = {
     "mean": st.just(Measured("mean", "harm", -100, 50, 1)),
     "repeat": st.just(REPEAT),
     "histogram": histograms(),
+    "variance": st.sampled_from([Measured("variance", "harm", -100, 51, 1), Measured("variance", "age", 10, 90)]),
+    "quantile": quantiles(),
 }
 """A strategy for each kind of measure that the service has; without one a kind fails ``test_neighbours``."""
 

@@ -40,17 +40,23 @@ def totals(plan: EffectivePlan, tables: Tables, schemas: Mapping[str, TableSchem
         weights = _row_weights(plan, left, schema)
         sums: Counter[Any] = Counter()
         counts: Counter[Any] = Counter()
+        squares: Counter[Any] = Counter()
+        middle = (measure.low + measure.high) // 2 if measure.kind == "variance" else 0
         for (key, row), weight in zip(left, weights, strict=True):
             if measure.kind == "count":
                 counts[key] += weight
-            elif measure.kind == "histogram":
+            elif measure.kind in ("histogram", "quantile"):
                 counts[key, _bin(measure, row[measure.field or ""])] += weight
             elif (value := row[measure.field or ""]) is not None:
                 counts[key] += weight
-                sums[key] += weight * max(measure.low, min(measure.high, value))
-        if measure.kind in ("sum", "mean"):
+                number = max(measure.low, min(measure.high, value)) - middle
+                sums[key] += weight * number
+                squares[key] += weight * number**2
+        if measure.kind == "variance":
+            made[f"{measure.name}.square"] = squares
+        if measure.kind in ("sum", "mean", "variance"):
             made[f"{measure.name}.sum"] = sums
-        if measure.kind in ("count", "mean", "histogram"):
+        if measure.kind in ("count", "mean", "histogram", "variance", "quantile"):
             made[f"{measure.name}.count"] = counts
     bins = {f"{measure.name}.{part}": _bins(measure) for measure in plan.measures for part in ("persons", "count")}
     return {

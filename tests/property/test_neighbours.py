@@ -23,6 +23,7 @@ from tests.property import reference
 from tests.property.questions import by_kind, databases, questions
 from tests.property.stored import compacted_layouts, is_compacted, layouts, plain
 from tests.spec.harness import AREAS, MONTHS, REPEAT, SCHEMAS, question
+from tests.spec.test_quantile import on_grid
 
 ROW = {"unlinked": False, "occurred": date(2026, 4, 1), "area": "north", "age": None, "harm": None, "knife": False}
 
@@ -151,7 +152,9 @@ def test_the_sensitivity_is_reached(engine, lake):
     bins = Binned(NumberKeys("age", "cuts", ("under 18", "18 and over", "unknown"), ages))
     histogram = Measured("histogram", "age", 0, 120, 0, bins)
     mean = replace(harm, kind="mean")
-    plan = question(["count", "persons", harm, mean, REPEAT, histogram], MONTHS, AREAS, per_person=2)
+    variance = replace(harm, kind="variance", high=-20)  # the middle is -60, and -100 as far as any
+    measures = ["count", "persons", harm, mean, REPEAT, histogram, variance, on_grid("age", 0, 120, 0, (17, 120))]
+    plan = question(measures, MONTHS, AREAS, per_person=2)
     assert {measure.kind for measure in plan.measures} == set(KINDS)
     rows = [ROW | {"person": "ann", "harm": -1000, "area": area} for area in ("north", "south")]
     found = engine.totals(plan, {"police": lake.table("police", rows)})

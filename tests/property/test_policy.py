@@ -150,13 +150,14 @@ def _no_level(draw, value, grant):
 
 
 def _no_measure(draw, value, grant):
-    gone: Any = draw(
-        st.sampled_from([{"count": False}, {"persons": False}, {"sum": []}, {"repeat": False}, {"histogram": []}])
-    )
+    flags: list[Any] = [{kind: False} for kind in ("count", "persons", "repeat")]
+    gone: Any = draw(st.sampled_from([*flags, {"sum": []}, {"histogram": []}, {"variance": []}, {"quantile": []}]))
     grant["measure"] |= gone
     kind = next(iter(gone))
     field = {"field": draw(st.sampled_from(["harm", "age"]))}
-    return {"measures": [{kind: {"sum": field, "histogram": field | {"cuts": [9]}}.get(kind, {})}]}
+    of = {"sum": field, "variance": field, "histogram": field | {"cuts": [9]}}
+    of["quantile"] = field | {"q": ["0.5"], "grid": [9]}
+    return {"measures": [{kind: of.get(kind, {})}]}
 
 
 def _no_link(draw, value, grant):
@@ -550,7 +551,7 @@ def check_plan(value: dict[str, Any], asked: dict[str, Any], party: str, roles: 
         for link, wanted in own:
             check_filters(grant, link.filters, wanted["where"], {})
         check_links(grant, own)
-    fields = {("", measure.field) for measure in plan.measures if measure.kind == "histogram"}
+    fields = {("", measure.field) for measure in plan.measures if measure.kind in ("histogram", "quantile")}
     fields |= {("", name) for name in by} | {("", item["field"]) for item in asked["where"]}
     fields |= {(link["dataset"], item["field"]) for link in asked["linked"] for item in link["where"]}
     assert all(len(fields) <= grant.get("most_fields", 100) for grant in (main, *linked))
@@ -576,6 +577,7 @@ def test_the_nearest_request_is_allowed_and_its_absence_means_that_nothing_can_b
     if shown.nearest is None:
         measures: list[dict[str, Any]] = [{"count": {}}, {"persons": {}}, {"sum": {"field": "harm"}}, {"repeat": {}}]
         measures += [{"histogram": {"field": name, "cuts": [9]}} for name in ("age", "harm")]
+        measures += [{"variance": {"field": "harm"}}, {"quantile": {"field": "age", "q": ["0.5"], "grid": [9]}}]
         for measure in measures:
             assert not allowed(
                 value, asked | {"measures": [measure], "by": [], "where": [], "linked": []}, party, roles

@@ -136,6 +136,8 @@ WIDE["grants"] = [
             "sum": [column.name for column in columns(name) if column.kind == "integer"],
             "mean": [column.name for column in columns(name) if column.kind == "integer"],
             "repeat": name in _PEOPLE,
+            "variance": [column.name for column in columns(name) if column.kind == "integer"],
+            "quantile": [column.name for column in columns(name) if column.kind == "integer"],
             "histogram": [column.name for column in columns(name) if column.kind in ("integer", "decimal")],
         },
         "link": [other for other in _PEOPLE if other != name] if name in _PEOPLE else [],

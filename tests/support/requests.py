@@ -85,7 +85,9 @@ def requests(draw: st.DrawFn, *, exact: bool = False) -> dict[str, Any]:
     dataset = draw(st.sampled_from([*SCHEMAS, "police-violence", "police-violence"]))
     numbers = [column.name for column in columns(dataset) if column.kind in ("integer", "decimal")]
     measures: list[Any] = [{"count": {}}, {"persons": {}}, {"repeat": {}}]
-    measures += [{kind: {"field": name}} for name in numbers for kind in ("sum", "mean")]
+    measures += [{kind: {"field": name}} for name in numbers for kind in ("sum", "mean", "variance")]
+    grids = [{"q": ["0.5"], "grid": [3]}, {"q": ["0.1", "0.90"], "grid": [-1, "2.5", 18]}]
+    measures += [{"quantile": {"field": name} | grid} for name in numbers for grid in grids]
     measures += [{"histogram": {"field": name} | bins} for name in numbers for bins in _bins(dataset, name)]
     by = []
     for column in draw(st.lists(st.sampled_from(columns(dataset)), max_size=2, unique_by=lambda item: item.name)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from service.policy.plan import EffectivePlan, Measured
-from service.privacy.measures import count, histogram, mean, persons, repeat
+from service.privacy.measures import count, histogram, mean, persons, quantile, repeat, variance
 from service.privacy.measures import sum as sums
 from service.privacy.measures.kind import Kind
 from service.privacy.postprocess import Column, NoisyVector, UsableRule
@@ -18,6 +18,8 @@ KINDS: Mapping[str, Kind] = {
     "mean": mean,
     "repeat": repeat,
     "histogram": histogram,
+    "variance": variance,
+    "quantile": quantile,
 }
 
 

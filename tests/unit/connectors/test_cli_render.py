@@ -183,6 +183,8 @@ def test_a_measure_of_several_numbers_has_a_column_a_row_of_bars_and_a_csv_colum
     [
         ("repeat", {"repeat": {}}),
         ("mean:gravity", {"mean": {"field": "gravity"}}),
+        ("variance:gravity", {"variance": {"field": "gravity"}}),
+        ("quantile:age=0.5,0.9@18,65", {"quantile": {"field": "age", "q": ["0.5", "0.9"], "grid": ["18", "65"]}}),
         ("histogram:age=sna-band", {"histogram": {"field": "age", "level": "sna-band"}}),
         ("histogram:age=18", {"histogram": {"field": "age", "cuts": ["18"]}}),
         ("histogram:harm=-1,2.5", {"histogram": {"field": "harm", "cuts": ["-1", "2.5"]}}),

@@ -10,11 +10,15 @@ from schemas.clauses.measures import FIELDS, FLAGS, Measures
 from schemas.fit import misfits
 from schemas.measures import KINDS, Measure
 from schemas.model import InvalidDocument
+from schemas.table_schema import Column
 from service.errors import Malformed
 from service.policy import measures
 from service.policy.decide import decide
 from service.policy.nearest import explained
 from service.policy.plan import Binned
+from service.privacy.bounds import Scaled
+from service.privacy.sensitivity import sensitivity
+from service.privacy.vectors import Centred, Frame, Square, Vector
 
 GRANT = {
     "to": ["as-opcc"],
@@ -164,8 +168,128 @@ def test_persons_by_their_records_are_no_measure_of_a_record_dataset(library, ch
     assert [(item.code, item.path.rpartition("/")[2]) for item in found] == [("no_persons", "repeat")]
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "decimals", "fit"),
+    [(0, 4000, 0, True), (0, 4001, 0, False), (-1000, 1000, 0, True), (-1001, 1001, 0, False), (0, 0, 0, True),
+     (0, 40, 2, True), (0, 41, 2, False), (10**6, 10**6 + 9, 0, True), (0, 2**31 - 1, 0, False)],
+)  # fmt: skip
+def test_squares_fit_where_they_are_no_more_than_1000_times_what_intake_proves(low, high, decimals, fit):
+    limits = {"minimum": low, "maximum": high}
+    kind = {"concordat:kind": "decimal" if decimals else "integer", "type": "number" if decimals else "integer"}
+    column = Column.model_validate({"name": "n", "constraints": limits, "concordat:decimals": decimals} | kind)
+    square = Square(Centred("n", *column.bounds, column.decimals))
+    (most,) = {sensitivity(Vector("m", "square", Frame.ROWS, square, ()), Scaled(1)).l1 // 1024}
+    assert column.squares_fit is fit is (most <= 1000 * max(*map(abs, column.bounds), 1))
+
+
+def test_a_column_whose_squares_might_not_fit_is_found_before_anything_is_asked(library, change, monkeypatch):
+    def edit(value):
+        value["grants"].append({"to": ["as-opcc"], "for": ["needs-assessment"], "dataset": "police-violence",
+                                "measure": {"variance": ["age"], "sum": ["age"]}})  # fmt: skip
+
+    agreement = change(edit)
+    assert misfits(agreement, library) == []
+    monkeypatch.setattr("schemas.table_schema.PER_PERSON_MAX", 29)  # 60 x 60 is more than 29 x 120
+    found = misfits(agreement, library)
+    assert [(item.code, item.path.rpartition("/")[2]) for item in found] == [("too_wide", "variance")]
+
+
+def test_a_variance_is_granted_by_its_own_clause_and_not_by_sum_or_mean(small, library, ask):
+    asked = ask(measures=[{"variance": {"field": "gravity"}}])
+    granted = small(GRANT | {"measure": {"variance": ["gravity"]}})
+    (found,) = planned(granted, library, asked).measures
+    assert (found.name, found.low, found.high, found.parts) == ("variance_gravity", 1, 8, 1)
+    agreement = small(GRANT | {"measure": {"sum": ["gravity"], "mean": ["gravity"], "variance": ["age"]}})
+    decision = decide(agreement, library, "as-opcc", asked)
+    assert [reason.clause for reason in decision.reasons] == ["grants/0/measure/variance"]
+    assert nearest_to(decision, agreement, library, asked).measures[0].kind in ("sum", "mean", "variance")
+
+
+def median(field="age", grid=(18, 65), q=("0.5",)):
+    return {"quantile": {"field": field, "q": list(q), "grid": list(grid)}}
+
+
+@pytest.mark.parametrize("grid", [(18, 65), (18, "65", 120)])
+def test_a_grid_makes_a_bin_up_to_each_point_and_to_the_largest_number_of_the_column(small, library, ask, grid):
+    granted = small(GRANT | {"measure": {"quantile": ["age"]}})
+    (found,) = planned(granted, library, ask(measures=[median(grid=grid, q=("0.25", "0.50"))])).measures
+    assert (found.name, found.parts, found.detail.q) == ("quantile_age", 4, ("0.25", "0.5"))
+    assert found.detail.keys.keys == ("up to 18", "up to 65", "up to 120", "unknown")
+    assert found.detail.keys.bands == (
+        ("up to 18", Binned.LOWEST, 18), ("up to 65", 19, 65), ("up to 120", 66, Binned.HIGHEST),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("grid", [(-1, 18), (18, 121), ("18.5",)])
+def test_a_grid_beyond_the_column_makes_no_sense(small, library, ask, grid):
+    with pytest.raises(Malformed) as refused:
+        decide(small(GRANT | {"measure": {"quantile": ["age"]}}), library, "as-opcc", ask(measures=[median(grid=grid)]))
+    assert refused.value.code == "wrong_bins"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"q": ["0.5"]}, {"grid": [18]}, {"q": [], "grid": [18]}, {"q": ["0.5"], "grid": []},
+        {"q": ["0.0"], "grid": [1]}, {"q": ["1"], "grid": [18]}, {"q": ["1.0"], "grid": [18]},
+        {"q": ["0.50", "0.5"], "grid": [18]},
+        {"q": ["0.9", "0.5"], "grid": [18]}, {"q": ["0.12345"], "grid": [18]}, {"q": [0.5], "grid": [18]},
+        {"q": ["0.5"], "grid": [65, 18]}, {"q": ["0.5"], "grid": [18, "18.0"]}, {"q": ["0."], "grid": [18]},
+        {"q": ["0.5"], "grid": list(range(33))}, {"q": [f"0.{n}" for n in range(11, 21)], "grid": [18]},
+    ],
+)  # fmt: skip
+def test_a_quantile_of_another_shape_is_not_read(ask, shape):
+    with pytest.raises(InvalidDocument):
+        ask(measures=[{"quantile": {"field": "age"} | shape}])
+
+
+def test_a_quantile_is_granted_by_its_own_clause_and_mended_to_one(small, library, ask):
+    asked = ask(measures=[median()])
+    agreement = small(GRANT | {"measure": {"histogram": ["age"], "quantile": ["gravity"]}})
+    decision = decide(agreement, library, "as-opcc", asked)
+    assert [reason.clause for reason in decision.reasons] == ["grants/0/measure/quantile"]
+    alone = small(GRANT | {"measure": {"quantile": ["age"]}})
+    other = ask(measures=[{"count": {}}])
+    (found,) = nearest_to(decide(alone, library, "as-opcc", other), alone, library, other).measures
+    assert found.as_json() == {"quantile": {"field": "age", "q": ["0.5"], "grid": ["60"]}}
+
+
+def test_a_grid_is_a_grouping_and_counts_among_the_columns_of_a_question(small, library, ask):
+    agreement = small(GRANT | {"measure": {"quantile": ["age"]}, "most_fields": 1})
+    assert decide(agreement, library, "as-opcc", ask(measures=[median()])).allowed
+    decision = decide(agreement, library, "as-opcc", ask(measures=[median()], by=[{"field": "lad"}]))
+    assert [reason.clause for reason in decision.reasons] == ["grants/0/most_fields"]
+
+
+def test_a_grid_counts_towards_the_most_numbers_of_a_table(small, library, ask, monkeypatch):
+    agreement = small(GRANT | {"measure": {"quantile": ["age"]}})
+    asked = ask(measures=[median()], by=[{"field": "lad"}])
+    plan = planned(agreement, library, asked)
+    assert plan.numbers == plan.cells * 4
+    monkeypatch.setattr("service.policy.keys.MAX_CELLS", plan.cells * 4 - 1)
+    with pytest.raises(Malformed) as refused:
+        decide(agreement, library, "as-opcc", asked)
+    assert refused.value.code == "too_many_cells"
+
+
+def test_another_grid_or_another_part_is_another_question(small, library, ask):
+    agreement, versions = small(GRANT | {"measure": {"quantile": ["age"]}}), {"police-violence": "v1"}
+
+    def named(**shape):
+        return planned(agreement, library, ask(measures=[median(**shape)])).identity(versions)
+
+    assert named(grid=(18, 65)) == named(grid=("18", 65, 120), q=("0.50",))
+    assert len({named(), named(grid=(18,)), named(q=("0.75",)), named(q=("0.5", "0.75"))}) == 4
+
+
 def test_a_measure_is_written_as_it_was_read(ask):
-    written: list[dict[str, Any]] = [{"repeat": {}}, histogram(level="sna-band"), {"sum": {"field": "gravity"}}]
+    written: list[dict[str, Any]] = [
+        {"repeat": {}},
+        histogram(level="sna-band"),
+        {"sum": {"field": "gravity"}},
+        {"variance": {"field": "gravity"}},
+    ]
+    written.append(median(grid=("18", "65")))
     for given in written:
         (found,) = ask(measures=[given]).measures
         assert isinstance(found, Measure)

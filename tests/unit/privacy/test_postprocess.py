@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from service.policy.plan import Binned, Measured, NumberKeys
 from service.privacy.measures.registry import released as column_of
+from service.privacy.measures.variance import Range, extremes
 from service.privacy.mechanism import gaussian
 from service.privacy.postprocess import Column, NoisyVector, UsableRule
 from service.privacy.sensitivity import Sensitivity
@@ -18,6 +19,7 @@ from tests.spec.harness import REPEAT
 COUNT = Measured("count")
 HARM = Measured("sum", "harm", -100, 100, decimals=1)
 MEAN = Measured("mean", "harm", -100, 100, decimals=1)
+VARIANCE = Measured("variance", "harm", -100, 100, decimals=1)
 RULE = UsableRule(Decimal("0.30"), 10)
 NOISE = gaussian(Sensitivity(1024, 1024**2), 1024)
 """One record's standard deviation: a 95% half-width of 1.96 records."""
@@ -133,6 +135,78 @@ def test_a_means_interval_holds_whenever_both_totals_lie_in_theirs(total, count,
     made = mean(total + sum_noise, count + count_noise)
     slack = Fraction(1, 10**10)
     assert Fraction(made.low) - slack <= Fraction(total, count) / 10 <= Fraction(made.high) + slack
+
+
+def variance(square, total, count, measure=VARIANCE):
+    units = {"square": 1024 * 100, "sum": 10240, "count": 1024}
+    values = {"square": square, "sum": total, "count": count}
+    vectors = {part: NoisyVector([value], NOISE, units[part]) for part, value in values.items()}
+    (made,) = numbers(column_of(measure, vectors, RULE))
+    return made
+
+
+def test_a_variance_is_the_mean_of_squares_less_the_square_of_the_mean():
+    made = variance(square=1024 * 1000 * 500, total=1024 * 1000 * 10, count=1024 * 1000)
+    assert (made.value, made.unrounded) == (Decimal("4.0000"), 4)  # 500 - 100 in tenths squared
+    assert made.low < 4 < made.high
+    assert made.usable
+
+
+@pytest.mark.parametrize("count", [0, -5000])
+def test_a_variance_over_no_rows_could_be_anything_that_the_bounds_let_it_be(count):
+    made = variance(12345, 678, count)
+    assert (made.value, made.low, made.high, made.usable) == (50, 0, 100, False)
+
+
+def test_a_variance_over_fewer_rows_than_the_noise_could_be_anything():
+    made = variance(square=1024 * 900, total=0, count=1024)
+    assert (made.value, made.low, made.high, made.usable) == (9, 0, 100, False)
+
+
+def test_a_variance_is_never_negative_nor_larger_than_its_bounds_let_it_be():
+    made = variance(square=0, total=1024 * 10**5, count=1024 * 10**4)
+    assert (made.value, made.low, made.unrounded) == (0, 0, -1)
+    made = variance(square=1024 * 10**9, total=0, count=1024 * 100)
+    assert (made.value, made.high) == (100, 100)
+    odd = variance(square=1024 * 10**9, total=0, count=1024 * 100, measure=Measured("variance", "harm", 0, 5, 1))
+    assert odd.value == Decimal("0.0625")  # Popoviciu's, not the larger square of the distance from the middle
+
+
+noises = st.integers(-3000, 3000)
+
+
+@given(
+    st.lists(st.integers(-100, 100), min_size=1, max_size=6), st.integers(1, 10**5), st.tuples(noises, noises, noises)
+)
+def test_a_variances_interval_holds_whenever_all_three_totals_lie_in_theirs(numbers_held, weight, noise):
+    half = NOISE.half_width(Decimal("0.05") / 3)
+    noise = [max(-half, min(half, step)) for step in noise]
+    count = weight * len(numbers_held)
+    total, square = (weight * sum(number**power for number in numbers_held) for power in (1, 2))
+    truth = (Fraction(square, count) - Fraction(total, count) ** 2) / 100
+    made = variance(square + noise[0], total + noise[1], count + noise[2])
+    slack = Fraction(1, 10**10)
+    assert made.low - slack <= truth <= made.high + slack
+
+
+ends = st.tuples(st.integers(-50, 50), st.integers(0, 20)).map(lambda pair: Range(pair[0], pair[0] + pair[1]))
+counts = st.tuples(st.integers(1, 30), st.integers(0, 20)).map(lambda pair: Range(pair[0], pair[0] + pair[1]))
+
+
+@given(ends, ends, counts)
+def test_the_extremes_of_a_variance_are_those_of_all_totals_within(square, added, count):
+    low, high = extremes(square, added, count)
+    found = [
+        Fraction(q, c) - Fraction(s, c) ** 2
+        for q in square
+        for s in range(added.low, added.high + 1)
+        for c in range(count.low, count.high + 1)
+    ]
+    assert low == min(found)
+    assert high >= max(found)
+    assert high == max(found) or high <= Fraction(
+        square.high**2, 4
+    )  # the one extreme that may lie between whole counts
 
 
 @given(st.integers(-(2**63), 2**63 - 1))

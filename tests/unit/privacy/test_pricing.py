@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import Malformed
-from service.policy.plan import Binned, EffectivePlan, Measured, NumberKeys
+from service.policy.plan import Binned, EffectivePlan, Measured, NumberKeys, Quantiles
 from service.privacy.conversion import epsilon_of
 from service.privacy.mechanism import GAUSSIAN, LAPLACE
 from service.privacy.pricing import EpsilonSpend, ShareSpend, WithinSpend, price_plan
@@ -19,7 +19,9 @@ COUNT, PERSONS = Measured("count"), Measured("persons")
 MEAN = Measured("mean", "gravity", 0, 1000, decimals=1)
 SUM = Measured("sum", "gravity", 0, 1000, decimals=1)
 BINS = NumberKeys("age", "cuts", ("under 18", "18 and over", "unknown"), (("under 18", 0, 17), ("18 and over", 18, 99)))
+VARIANCE = Measured("variance", "gravity", 0, 1000, decimals=1)
 HISTOGRAM = Measured("histogram", "age", 0, 99, 0, Binned(BINS))
+QUANTILE = Measured("quantile", "age", 0, 99, 0, Quantiles(BINS, ("0.25", "0.5")))
 SHARE = ShareSpend(10_000_000)
 
 
@@ -43,8 +45,32 @@ def test_measures_share_the_charge_equally_and_a_mean_halves_its_part():
     assert made.rho_nano == sum(parts) <= 10_000_000
 
 
+def test_quantiles_cost_one_histogram_however_many_are_read_off_it_and_take_no_within():
+    made, bins = ask(QUANTILE, spend=SHARE), ask(HISTOGRAM, spend=SHARE)
+    assert (made.rho_nano, made.queries[0].mechanism) == (bins.rho_nano, bins.queries[0].mechanism)
+    assert made.half_widths == (None,)
+    with pytest.raises(Malformed) as refused:
+        ask(QUANTILE, spend=WithinSpend(Decimal(20), Decimal("0.95")))
+    assert refused.value.code == "within_not_for_mean"
+
+
+def test_a_variance_takes_three_parts_and_no_within():
+    made = ask(VARIANCE, spend=SHARE)
+    assert [query.vector.part for query in made.queries] == ["square", "sum", "count"]
+    assert [query.mechanism.rho_nano for query in made.queries] == pytest.approx([3_333_333] * 3, rel=1e-3)
+    assert (made.half_widths, made.rho_nano <= 10_000_000) == ((None,), True)
+    with pytest.raises(Malformed) as refused:
+        ask(VARIANCE, spend=WithinSpend(Decimal(20), Decimal("0.95")))
+    assert refused.value.code == "within_not_for_mean"
+
+
 @given(
-    st.lists(st.sampled_from([COUNT, PERSONS, MEAN, SUM, REPEAT, HISTOGRAM]), min_size=1, max_size=4, unique=True),
+    st.lists(
+        st.sampled_from([COUNT, PERSONS, MEAN, SUM, REPEAT, HISTOGRAM, VARIANCE, QUANTILE]),
+        min_size=1,
+        max_size=4,
+        unique=True,
+    ),
     st.integers(10_000, 10**10),
     st.integers(1, 20),
     st.integers(1, 5000),
@@ -121,7 +147,12 @@ def test_epsilon_for_many_measures_is_gaussian_whose_split_costs_less():
 
 
 @given(
-    st.lists(st.sampled_from([COUNT, PERSONS, MEAN, SUM, REPEAT, HISTOGRAM]), min_size=1, max_size=4, unique=True),
+    st.lists(
+        st.sampled_from([COUNT, PERSONS, MEAN, SUM, REPEAT, HISTOGRAM, VARIANCE, QUANTILE]),
+        min_size=1,
+        max_size=4,
+        unique=True,
+    ),
     st.decimals("0.01", "20", places=2),
 )
 @settings(max_examples=40)

@@ -71,6 +71,17 @@ def test_a_mean_is_a_sum_and_a_count():
     }
 
 
+@pytest.mark.parametrize(("low", "high", "reach"), [(-300, 100, 200), (0, 1, 1), (-1, 0, 1), (7, 7, 1), (1, 8, 4)])
+def test_a_variance_moves_by_the_distance_from_the_middle_and_its_square(low, high, reach):
+    distances = [abs(number - (low + high) // 2) for number in (low, high)]
+    assert max(*distances, 1) == reach
+    assert found(Measured("variance", "harm", low, high), per_person=2) == {
+        "variance_harm.square": Sensitivity(2 * 1024 * reach**2, (2 * 1024 * reach**2) ** 2),
+        "variance_harm.sum": Sensitivity(2 * 1024 * reach, (2 * 1024 * reach) ** 2),
+        "variance_harm.count": Sensitivity(2 * 1024, (2 * 1024) ** 2),
+    }
+
+
 def test_a_record_is_one_row_whatever_the_bound():
     assert bound_of(plan(COUNT, per_person=5, unit="record")) == Scaled(1)
     assert bound_of(plan(COUNT, per_person=5)) == Scaled(5)
