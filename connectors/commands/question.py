@@ -12,6 +12,7 @@ import typer
 from connectors.errors import LocalError
 from connectors.files import read_input
 from schemas import strict_json
+from schemas.measures import DERIVED
 from schemas.request import parse
 
 _PANEL = "Question"
@@ -36,8 +37,9 @@ class Question:
         list[str] | None,
         _option(
             "--measure",
-            text="count (if none is given), persons, repeat, sum:FIELD, mean:FIELD or histogram:FIELD=LEVEL "
-            "or =CUT,CUT; repeatable.",
+            text="count (if none is given), persons, repeat, sum:FIELD, mean:FIELD, histogram:FIELD=LEVEL "
+            "or =CUT,CUT; and of another one asked, as count or sum_FIELD: share:OF, rolling:OF=PERIODS, "
+            "change:OF=PERIODS; repeatable.",
         ),
     ] = None
     by: Annotated[
@@ -106,9 +108,14 @@ class Question:
 
 
 def _measure(text: str) -> dict[str, Any]:
-    """Return a measure written as ``KIND``, ``KIND:FIELD``, ``KIND:FIELD=LEVEL`` or ``KIND:FIELD=CUT,CUT``."""
+    """Return a measure written as ``KIND``, ``KIND:FIELD``, ``KIND:FIELD=LEVEL`` or ``KIND:FIELD=CUT,CUT``.
+
+    One that is worked out from another is written ``KIND:OF`` or ``KIND:OF=PERIODS``.
+    """
     kind, separator, rest = text.partition(":")
     of, binned, bins = rest.partition("=")
+    if kind in DERIVED:
+        return {kind: {"of": of} | ({"periods": _end(bins)} if binned else {})}
     made: dict[str, Any] = {"field": of} if separator else {}
     if binned:
         cuts = bins.split(",")

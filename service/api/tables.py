@@ -80,7 +80,7 @@ def flat(release: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
     for row in release["rows"]:
         cells: list[Any] = [row["keys"][name] for name in keys]
         for held in (held for measure in measures for _, held in _numbers(measure, row)):
-            low, high = held["noise_interval"]
+            low, high = held["noise_interval"] or (None, None)
             cells += [held["value"], held["unrounded"], low, high, held["usable"]]
         rows.append(cells)
     return names, rows

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from service.policy.plan import EffectivePlan, Measured
-from service.privacy.measures import count, histogram, mean, persons, repeat
+from service.policy.plan import EffectivePlan, Keys, Measured
+from service.privacy.measures import change, count, histogram, mean, persons, repeat, rolling, share
 from service.privacy.measures import sum as sums
-from service.privacy.measures.kind import Kind
+from service.privacy.measures.kind import DerivedKind, Kind
 from service.privacy.postprocess import Column, NoisyVector, UsableRule
 from service.privacy.vectors import Vector
 
@@ -19,6 +19,13 @@ KINDS: Mapping[str, Kind] = {
     "repeat": repeat,
     "histogram": histogram,
 }
+
+DERIVED: Mapping[str, DerivedKind] = {
+    "share": share,
+    "rolling": rolling,
+    "change": change,
+}
+"""The kinds that own no vector."""
 
 
 def kind_of(measured: Measured) -> Kind:
@@ -34,7 +41,9 @@ def kind_of(measured: Measured) -> Kind:
 
 
 def vectors_of(measured: Measured, plan: EffectivePlan) -> tuple[Vector, ...]:
-    """Return the vectors that one measure of a plan is made from."""
+    """Return the vectors that one measure of a plan is made from; none of one that is worked out from another."""
+    if measured.kind in DERIVED:
+        return ()
     return kind_of(measured).vectors(measured, plan)
 
 
@@ -52,3 +61,23 @@ def released(measured: Measured, noisy: Mapping[str, NoisyVector], rule: UsableR
         rule: The agreement's rule of what is usable.
     """
     return kind_of(measured).released(measured, noisy, rule)
+
+
+def summed_of(measured: Measured) -> int | None:
+    """Return how many noisy values each number of a measure that owns no vector is the sum of, if it is one."""
+    return DERIVED[measured.kind].summed(measured)
+
+
+def derived(
+    measured: Measured, noisy: Mapping[str, NoisyVector], by: tuple[Keys, ...], rule: UsableRule
+) -> tuple[Column, ...]:
+    """Return what is released of a measure that owns no vector.
+
+    Args:
+        measured: What was asked.
+        noisy: The noisy vectors of the measure that it is worked out from, by part: one.
+        by: The question's groupings.
+        rule: The agreement's rule of what is usable.
+    """
+    (vector,) = noisy.values()
+    return DERIVED[measured.kind].released(measured, vector, by, rule)
