@@ -8,7 +8,7 @@ import pytest
 
 from schemas.clauses.measures import FIELDS, FLAGS, Measures
 from schemas.fit import misfits
-from schemas.measures import KINDS, Measure
+from schemas.measures import DERIVED, KINDS, Measure
 from schemas.model import InvalidDocument
 from service.errors import Malformed
 from service.policy import measures
@@ -42,7 +42,7 @@ def histogram(field="age", **bins):
 
 
 def test_every_kind_of_request_has_a_grant_clause_and_a_place_in_the_plan():
-    assert set(measures._BUILD) == set(KINDS)
+    assert set(measures._BUILD) == {*KINDS, *DERIVED}
     assert set(Measures.model_fields) == set(KINDS) == {*FLAGS, *FIELDS}
 
 
