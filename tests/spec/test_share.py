@@ -71,4 +71,7 @@ def test_a_table_of_one_cell_is_the_whole(engine, lake):
 
 def test_nothing_has_no_shares(engine, lake):
     plan = question(["count", made_of("share")], AREAS)
-    assert of_table(engine, lake, plan, {"police": "person | area\n ann | east"}) == {("north",): None, ("south",): None}
+    assert of_table(engine, lake, plan, {"police": "person | area\n ann | east"}) == {
+        ("north",): None,
+        ("south",): None,
+    }

@@ -1,4 +1,4 @@
-"""What is released of measures worked out from others: of given noisy totals, or of tables written as text, without noise."""
+"""What is released of measures worked out from others: of given noisy totals, or of tables without noise."""
 
 from __future__ import annotations
 
