@@ -137,25 +137,26 @@ def gaussian_for_rho(sensitivity: Sensitivity, rho_nano: int) -> Mechanism:
 
 
 @lru_cache(maxsize=_CACHED)
-def gaussian_for_accuracy(sensitivity: Sensitivity, half_width_units: int, alpha: Decimal) -> Mechanism:
-    """Return the cheapest discrete Gaussian whose ``half_width(alpha)`` is at most ``half_width_units``.
+def gaussian_for_accuracy(sensitivity: Sensitivity, half_width_units: int, alpha: Decimal, count: int = 1) -> Mechanism:
+    """Return the cheapest discrete Gaussian whose ``half_width_of_sum(count, alpha)`` is at most ``half_width_units``.
 
     Args:
         sensitivity: Of the vector, in ``1/SCALE``.
         half_width_units: In ``1/SCALE``.
         alpha: The chance that the noise may be larger.
+        count: How many draws are added up, where what is asked is a sum of some.
 
     Raises:
         Malformed: ``within_too_fine``: not even the least noise is as near;
             ``spend_too_small``: it is so wide that no scale up to ``MAX_SCALE`` is.
     """
-    if half_width_units < half_width_of_least(alpha):
+    if half_width_units < _half_width_of_sum(GAUSSIAN, 1, count, alpha):
         raise Malformed("no noise is as small as that: ask within a wider error", code="within_too_fine")
-    scale = int(dp.accuracy_to_gaussian_scale(float(half_width_units), float(alpha)))
+    scale = int(dp.accuracy_to_gaussian_scale(float(half_width_units), float(alpha)) / math.sqrt(count))
     if scale > MAX_SCALE:
         raise _too_small()
     scale = max(scale, 1)
-    while _half_width(GAUSSIAN, scale, alpha) > half_width_units:
+    while _half_width_of_sum(GAUSSIAN, scale, count, alpha) > half_width_units:
         scale -= 1
     return gaussian(sensitivity, scale)
 

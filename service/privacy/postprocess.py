@@ -128,7 +128,7 @@ def spread(
     """
     scale = 10**places
     least = _least_usable(Fraction(half, units), scale, rule)
-    values = [_divided(total * scale, units) for total in totals]
+    values = [divided(total * scale, units) for total in totals]
     if not signed:
         values = [max(value, 0) for value in values]
     return Column(
@@ -171,7 +171,7 @@ def _least_usable(half_width: Fraction, scale: int, rule: UsableRule) -> int | N
     return ceil(max(half_width / Fraction(rule.half_width), Fraction(rule.value)) * scale)
 
 
-def _divided(total: int, units: int) -> int:
+def divided(total: int, units: int) -> int:
     """Divide whole numbers, rounding half to even."""
     whole, rest = divmod(total, units)
     return whole + (2 * rest > units or (2 * rest == units and whole % 2 == 1))

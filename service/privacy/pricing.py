@@ -236,19 +236,19 @@ def _gaussian(asks: tuple[Ask, ...], rho_nano: int) -> tuple[Query, ...]:
 
 
 def _within(asks: tuple[Ask, ...], spend: WithinSpend) -> tuple[Query, ...]:
+    """Make each vector so exact that its measure, and every sum of it that is asked, keeps within the half-width."""
     alpha = 1 - spend.confidence
     made = []
     for index, ask in enumerate(asks):
-        if not ask.own_noise:
+        if not ask.own_noise and ask.summed is None:
             raise Malformed(
-                f"the error of a {ask.kind} "
-                + ("adds up that of several periods" if ask.summed is not None else "depends on the data")
-                + ": spend a share or an epsilon instead",
+                f"the error of a {ask.kind} depends on the data: spend a share or an epsilon instead",
                 code="within_not_for_mean",
             )
-        (vector,) = ask.needs
-        units = int((spend.half_width * vector.units).to_integral_value(ROUND_FLOOR))
-        made.append(Query(index, vector, gaussian_for_accuracy(vector.sensitivity, units, alpha)))
+        for vector in ask.needs:
+            units = int((spend.half_width * vector.units).to_integral_value(ROUND_FLOOR))
+            count = max([1, *(item.summed[0] for item in asks if item.summed is not None and item.summed[1] == index)])
+            made.append(Query(index, vector, gaussian_for_accuracy(vector.sensitivity, units, alpha, count)))
     return tuple(made)
 
 

@@ -93,8 +93,18 @@ def test_a_rolling_sums_error_is_told_before_it_is_asked_and_is_as_wide_as_its_i
     )
 
 
-@pytest.mark.parametrize("kind", DERIVED)
-def test_within_is_refused_as_their_error_is_not_one_noise(kind):
+def test_within_names_the_error_of_a_rolling_sum_too_and_buys_no_more_than_that():
+    spend = WithinSpend(Decimal(50), Decimal("0.95"))
+    made = question(spend, COUNT, made_of("rolling", periods=3), made_of("rolling", periods=12), PERSONS).price
+    count, short, long, persons = (float(width or 0) for width in made.half_widths)
+    assert count < short < long <= 50
+    assert persons == pytest.approx(50, abs=0.01)
+    assert long > 49.9
+    assert made.queries[0].mechanism.scale < made.queries[1].mechanism.scale
+
+
+@pytest.mark.parametrize("kind", ["share", "change"])
+def test_within_is_refused_where_the_error_depends_on_the_data(kind):
     made = made_of(kind, periods=None if kind == "share" else 2)
     with pytest.raises(Malformed) as refused:
         question(WithinSpend(Decimal(50), Decimal("0.95")), COUNT, made)

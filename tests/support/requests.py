@@ -80,7 +80,7 @@ def _derived(draw: st.DrawFn, asked: list[dict[str, Any]]) -> list[dict[str, Any
     bases = [name for name in map(_told, asked) if name.split("_")[0] in BASES]
     if not bases:
         return []
-    made = [{"share": {"of": draw(st.sampled_from(bases))}}]
+    made: list[dict[str, Any]] = [{"share": {"of": draw(st.sampled_from(bases))}}]
     made += [{kind: {"of": draw(st.sampled_from(bases)), "periods": draw(st.integers(2, 366))}} for kind in DERIVED[1:]]
     return draw(st.lists(st.sampled_from(made), max_size=2, unique_by=_told))
 

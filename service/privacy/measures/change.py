@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from service.policy import periods
 from service.policy.plan import CHANGE, Derived, Keys, Measured
-from service.privacy.postprocess import ALPHA, Column, NoisyVector, Part, UsableRule, only, spread, usable
+from service.privacy.measures.quotient import NOTHING, UNITS, Cell, Usable, column, down, up
+from service.privacy.postprocess import ALPHA, Column, NoisyVector, Part, UsableRule, divided, only, spread
 
 _DIFFERENCE, _PERCENT = (Part(name, {}) for name in CHANGE)
 _PLACES = 1
-_DIGITS_UNROUNDED = 10
 _HUNDRED = 100
-_NOTHING = (None, None, None, None, False)
-
-_Cell = tuple[int | None, int | None, int | None, int | None, bool]
-"""Value, unrounded, low, high, usable."""
 
 
 def summed(measured: Measured) -> int | None:  # noqa: ARG001 - as others
@@ -46,35 +40,31 @@ def _differences(measured: Measured, noisy: NoisyVector, older: list[int | None]
 
 def _percentages(measured: Measured, noisy: NoisyVector, older: list[int | None], rule: UsableRule) -> Column:
     half = noisy.mechanism.half_width(ALPHA / 2)  # both periods' intervals hold at once with chance 95% (Bonferroni)
-    least = None if measured.low < 0 else 0
-    made: list[_Cell] = [
-        _NOTHING if old is None or old <= half else _percent(new, old, half, least, noisy.units, rule)
+    usable = Usable(rule, noisy.units)
+    cells = [
+        NOTHING if old is None or old <= half else _percent(new, old, half, usable, signed=measured.low < 0)
         for new, old in zip(noisy.values, older, strict=True)
     ]
-    value, unrounded, low, high, usables = zip(*made, strict=True)
-    return Column(value, _PLACES, unrounded, low, high, 10**_DIGITS_UNROUNDED, usables, (_PERCENT,))
+    return column(cells, _PLACES, (_PERCENT,))
 
 
-def _percent(new: int, old: int, half: int, least: int | None, units: int, rule: UsableRule) -> _Cell:
-    """The change in percent of a total that is larger than its noise, with an interval between the corners.
+def _percent(new: int, old: int, half: int, usable: Usable, *, signed: bool) -> Cell:
+    """The change in percent of a total that is larger than its noise.
+
+    ``n / o`` rises with n and, where n is not negative, falls with o: the interval runs between the corners.
 
     Args:
         new: The later noisy total.
         old: The earlier one, above ``half``.
         half: The half-width of both.
-        least: What totals are never below, None where they may be negative.
-        units: How many of ``new`` make one.
-        rule: The agreement's rule of what is usable.
+        usable: The rule.
+        signed: Whether totals may be negative; where not, no percentage is below -100.
     """
-    ends = [new - half, new + half] if least is None else [max(new - half, least), max(new + half, least)]
-    corners = [_moved(end, by) for end in ends for by in (old - half, old + half)]
-    low, high, ratio = min(corners), max(corners), _moved(new, old)
-    value = ratio if least is None else max(ratio, Fraction(-_HUNDRED))
-    wide = max(high - value, value - low)
-    shown = [round(number * 10**_DIGITS_UNROUNDED) for number in (ratio, low, high)]
-    enough = usable(wide, abs(value), Fraction(old, units), rule)
-    return round(value * 10**_PLACES), shown[0], shown[1], shown[2], enough
-
-
-def _moved(new: int, old: int) -> Fraction:
-    return Fraction(_HUNDRED * (new - old), old)
+    least, most, kept = (end if signed else max(end, 0) for end in (new - half, new + half, new))
+    by = old + half if least >= 0 else old - half
+    low = down(_HUNDRED * (least - by), by)
+    by = old - half if most >= 0 else old + half
+    high = up(_HUNDRED * (most - by), by)
+    moved = _HUNDRED * (kept - old)
+    enough = usable(down(moved, old), low, high, old)
+    return divided(moved * 10**_PLACES, old), divided(_HUNDRED * (new - old) * UNITS, old), low, high, enough

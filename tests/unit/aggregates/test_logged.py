@@ -21,6 +21,8 @@ QUESTION: dict[str, Any] = {
     "measures": [
         {"count": {}}, {"mean": {"field": "gravity"}}, {"histogram": {"field": "age", "level": "sna-band"}},
         {"histogram": {"field": "gravity", "cuts": ["2.50", 4]}},
+        {"sum": {"field": "gravity"}}, {"share": {"of": "sum_gravity"}}, {"rolling": {"of": "count", "periods": 3}},
+        {"change": {"of": "sum_gravity", "periods": 12}},
     ],
     "by": [{"field": "lad"}, {"field": "age", "level": "sna-band"}],
     "where": [{"field": "knife", "is": True}],
@@ -58,6 +60,7 @@ def test_the_callers_roles_come_with_the_question() -> None:
         {"purpose": "marketing"},
         {"dataset": "tax-returns"},
         {"measures": [{"sum": {"field": "income"}}]},
+        {"measures": [{"sum": {"field": "income"}}, {"change": {"of": "sum_income", "periods": 2}}]},
         {"measures": [{"histogram": {"field": "income", "level": "sna-band"}}]},
         {"measures": [{"histogram": {"field": "income", "cuts": [5]}}]},
         {"measures": [{"histogram": {"field": "age", "level": "decade"}}]},
