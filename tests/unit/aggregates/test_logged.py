@@ -222,3 +222,18 @@ def test_an_approval_that_was_asked_for_in_unknown_words_is_unreadable() -> None
     strange = copy.deepcopy(WAITED)
     strange["purpose"] = None
     assert replayed(AGREEMENT, strange).as_json()["unreadable_because"] == {UNKNOWN_WORD: 1}
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"measures": [{"count": {}}, {"rolling": {"of": "count", "periods": 2}}], "by": []},
+        {"measures": [{"count": {}}, {"change": {"of": "count", "periods": 2}}], "by": [{"field": "lad"}]},
+    ],
+)
+def test_what_makes_no_sense_under_a_version_is_decided_again_under_another(question: dict[str, Any]) -> None:
+    replay = Replay()
+    refused = {"outcome": "refused", "code": "no_periods", "clauses": []}
+    changes = {"where": [], "linked": [], "purpose": "needs-assessment"}
+    replay.add(3, entry(question=question | changes, decision=refused), AGREEMENT, LIBRARY)
+    assert (replay.same, replay.flips, replay.not_replayed.total()) == (1, [], 0)
