@@ -13,6 +13,7 @@ import pytest
 from connectors.release_table import measure_names, to_csv
 from schemas import strict_yaml
 from service.aggregates.logged import asked
+from service.api import tables
 from tests.support.server import WORKED_EXAMPLE, count_request, serve_here
 
 MADE: list[dict[str, Any]] = [
@@ -129,3 +130,11 @@ def test_what_is_not_granted_is_refused_for_what_is_made_of_it_too(served):
     assert answer.status_code == 403
     nearest = answer.json()["decision"]["nearest"]["request"]["measures"]
     assert not any("share" in item for item in nearest)
+
+
+def test_a_column_without_any_number_is_still_one_of_numbers(served):
+    months = {"by": BY, "where": [QUARTER[0] | {"to": "2026-04-30"}]}
+    body = served.ask(question(**months), "one-month").json()
+    table = pa.ipc.open_stream(tables.response(json.dumps(body), tables.ARROW).body).read_all()
+    assert table["rolling_count_2"].to_pylist() == [None]
+    assert table.schema.field("rolling_count_2").type == pa.float64()
