@@ -94,15 +94,22 @@ def floor(day: date, level: str) -> date:
     raise DocumentError("bad_level", "a date has the levels day, month, quarter and year")
 
 
+_STEPS = {
+    "day": Duration(0, 1),
+    "month": Duration(1, 0),
+    "quarter": Duration(_MONTHS_A_QUARTER, 0),
+    "year": Duration(_MONTHS_A_YEAR, 0),
+}
+
+
 def next_start(start: date, level: str) -> date:
     """Return the first day after the ``day``, ``month``, ``quarter`` or ``year`` that starts at ``start``."""
-    steps = {
-        "day": Duration(0, 1),
-        "month": Duration(1, 0),
-        "quarter": Duration(_MONTHS_A_QUARTER, 0),
-        "year": Duration(_MONTHS_A_YEAR, 0),
-    }
-    return add(start, steps[level])
+    return add(start, _STEPS[level])
+
+
+def start_before(start: date, level: str, periods: int) -> date:
+    """Return the first day of the period of ``level`` that lies ``periods`` before the one that starts at ``start``."""
+    return add(start, _STEPS[level], -periods)
 
 
 def name(start: date, level: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from schemas.model import Strict
 from schemas.names import FieldName, Level
@@ -50,6 +50,11 @@ class Shape(Strict):
     @property
     def grouped(self) -> str | None:
         """The column by whose values the measure tells rows apart, as a grouping does; None where there is none."""
+        return None
+
+    @property
+    def made_of(self) -> str | None:
+        """The kind of the measure of the same question that this one is worked out from; None where it is measured."""
         return None
 
     def name(self, kind: str, word: Word) -> str:
@@ -191,6 +196,64 @@ class OnGrid(Shape):
         }
 
 
+BASES = ("count", "persons", "sum")
+"""The kinds that others are worked out from: each cell is one noisy total."""
+MAX_PERIODS = 366
+
+
+class Derived(Shape):
+    """The measure, of the same question, that this one is worked out from: ``count``, ``persons`` or ``sum_FIELD``."""
+
+    base: Annotated[
+        str,
+        StringConstraints(strict=True, pattern=r"^(count|persons|sum_[a-z][a-z0-9_]{0,62})$"),
+        Field(alias="of"),
+    ]
+
+    @property
+    def of(self) -> str | None:
+        """The column of that measure, None where it has none."""
+        return self.base.partition("_")[2] or None
+
+    @property
+    def made_of(self) -> str | None:
+        """The kind of that measure."""
+        return self.base.partition("_")[0]
+
+    def name(self, kind: str, word: Word) -> str:
+        """Return the measure's name: its kind, then the measure that it is of, as ``share_sum_gravity``."""
+        return f"{kind}_{self._base(word)}"
+
+    def rest(self, word: Word, text: Text) -> dict[str, Any] | None:
+        """Return the measure that it is of."""
+        del text
+        return {"of": self._base(word)}
+
+    def _base(self, word: Word) -> str:
+        kind, _, field = self.base.partition("_")
+        return measure_name(kind, word(field) if field else None, None)
+
+
+class OverPeriods(Derived):
+    """The same, over so many periods of the question's grouping by dates."""
+
+    periods: Annotated[int, Field(ge=1, le=MAX_PERIODS)]
+
+    def name(self, kind: str, word: Word) -> str:
+        """Return the measure's name, with the number of periods, as ``change_count_12``."""
+        return f"{super().name(kind, word)}_{self.periods}"
+
+    def rest(self, word: Word, text: Text) -> dict[str, Any] | None:
+        """Return the measure that it is of, and the number of periods."""
+        return {**(super().rest(word, text) or {}), "periods": self.periods}
+
+
+class Several(OverPeriods):
+    """The same, over two periods at least."""
+
+    periods: Annotated[int, Field(ge=2, le=MAX_PERIODS)]
+
+
 class Measure(Strict):
     """Exactly one kind, with its parameters."""
 
@@ -202,6 +265,9 @@ class Measure(Strict):
     histogram: InBins | None = None
     variance: OfField | None = None
     quantile: OnGrid | None = None
+    share: Derived | None = None
+    rolling: Several | None = None
+    change: OverPeriods | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -226,15 +292,27 @@ class Measure(Strict):
         return self.shape.of
 
     @property
+    def clause(self) -> str:
+        """The kind of the clause that grants it: its own or, of one worked out from another measure, that one's."""
+        return self.shape.made_of or self.kind
+
+    @property
+    def base(self) -> str | None:
+        """The name of the measure of the same question that it is worked out from; None where it is measured."""
+        return self.shape.base if isinstance(self.shape, Derived) else None
+
+    @property
     def name(self) -> str:
         """How the release names it: ``count``, ``persons``, ``sum_gravity``, ``mean_gravity``."""
         return self.shape.name(self.kind, str)
 
     def as_json(self) -> dict[str, Any]:
         """Return the measure as a request writes it."""
-        made: dict[str, Any] = self.model_dump(mode="json", exclude_unset=True)
+        made: dict[str, Any] = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
         return made
 
 
-KINDS = tuple(Measure.model_fields)
-"""Every kind that there is."""
+DERIVED = ("share", "rolling", "change")
+"""The kinds worked out from noisy values of another measure: free, and granted wherever that one is."""
+KINDS = tuple(kind for kind in Measure.model_fields if kind not in DERIVED)
+"""Every kind that is measured, each with a clause of its own."""

@@ -143,6 +143,8 @@ class AggregateRequest(Strict):
         names = [measure.name for measure in self.measures]
         if len(set(names)) != len(names):
             raise ValueError("a measure stands twice")
+        if any(measure.base is not None and measure.base not in names for measure in self.measures):
+            raise ValueError("share, rolling and change are of a measure that the question asks too")
         fields = [grouping.field for grouping in self.by]
         if len(set(fields)) != len(fields):
             raise ValueError("a field is grouped twice")

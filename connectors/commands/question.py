@@ -12,6 +12,7 @@ import typer
 from connectors.errors import LocalError
 from connectors.files import read_input
 from schemas import strict_json
+from schemas.measures import DERIVED
 from schemas.request import parse
 
 _PANEL = "Question"
@@ -37,7 +38,8 @@ class Question:
         _option(
             "--measure",
             text="count (if none is given), persons, repeat, sum:FIELD, mean:FIELD, variance:FIELD, "
-            "histogram:FIELD=LEVEL or =CUT,CUT, or quantile:FIELD=0.5,0.9@POINT,POINT; repeatable.",
+            "histogram:FIELD=LEVEL or =CUT,CUT, or quantile:FIELD=0.5,0.9@POINT,POINT; and of another one asked, as "
+            "count or sum_FIELD: share:OF, rolling:OF=PERIODS, change:OF=PERIODS; repeatable.",
         ),
     ] = None
     by: Annotated[
@@ -106,9 +108,14 @@ class Question:
 
 
 def _measure(text: str) -> dict[str, Any]:
-    """Return a measure written as ``KIND`` or ``KIND:FIELD``, with ``=LEVEL``, ``=CUT,CUT`` or ``=Q,Q@POINT,POINT``."""
+    """Return a measure written as ``KIND`` or ``KIND:FIELD``, with ``=LEVEL``, ``=CUT,CUT`` or ``=Q,Q@POINT,POINT``.
+
+    One that is worked out from another is written ``KIND:OF`` or ``KIND:OF=PERIODS``.
+    """
     kind, separator, rest = text.partition(":")
     of, binned, bins = rest.partition("=")
+    if kind in DERIVED:
+        return {kind: {"of": of} | ({"periods": _end(bins)} if binned else {})}
     made: dict[str, Any] = {"field": of} if separator else {}
     parts, gridded, points = bins.partition("@")
     if gridded:

@@ -23,12 +23,13 @@ from service.agreements.standing import Current
 from service.budget.caps import Caps
 from service.policy.plan import DateKeys, EffectivePlan, Keys
 from service.privacy.conversion import epsilon_of
-from service.privacy.measures.registry import released, vectors
+from service.privacy.measures.registry import derived, released, vectors
 from service.privacy.postprocess import Column, NoisyVector, UsableRule
 from service.privacy.pricing import Price
 from service.privacy.vectors import Frame
 
 SIGNATURE_TYPE = "concordat-release+jws"
+_NO_NUMBER: Mapping[str, Any] = {"value": None, "unrounded": None, "noise_interval": None, "usable": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,13 @@ def answer(question: Question, totals: Mapping[str, Sequence[int]], agreement: A
     for query in made.queries:
         values = query.mechanism.add_noise(totals[query.name], query.vector.cells)
         noisy[query.measure][query.vector.part] = NoisyVector(values, query.mechanism, query.vector.units)
-    measured = [_cells(released(measure, vectors, rule)) for measure, vectors in zip(plan.measures, noisy, strict=True)]
     names = [measure.name for measure in plan.measures]
+    measured = [
+        _cells(released(measure, vectors, rule))
+        if measure.base is None
+        else _joined(derived(measure, noisy[names.index(measure.base)], plan.by, rule))
+        for measure, vectors in zip(plan.measures, noisy, strict=True)
+    ]
     key_names = [column_name(keys) for keys in plan.by]
     rows = [
         {
@@ -266,7 +272,7 @@ def _unaffordable(cost: int, remaining: int, caps: Caps, party: str, agreement: 
 def question_json(question: Question) -> dict[str, Any]:
     """Return a question after policy, as releases and those who approve it read it."""
     plan, request = question.plan, question.request
-    parts = {measure.name: list(measure.detail.told) for measure in plan.measures if measure.detail is not None}
+    parts = {measure.name: list(measure.part_names) for measure in plan.measures if measure.part_names}
     return {
         "dataset": plan.dataset,
         "measures": [measure.name for measure in plan.measures],
@@ -311,6 +317,8 @@ def _cells(column: Column) -> list[dict[str, Any]]:
             "noise_interval": [low / column.units, high / column.units],
             "usable": usable,
         }
+        if value is not None and unrounded is not None and low is not None and high is not None
+        else dict(_NO_NUMBER)
         for value, unrounded, low, high, usable in zip(
             column.values, column.unrounded, column.low, column.high, column.usable, strict=True
         )
@@ -327,6 +335,14 @@ def _cells(column: Column) -> list[dict[str, Any]]:
         }
         for first in range(0, len(numbers), width)
     ]
+
+
+def _joined(columns: Sequence[Column]) -> list[dict[str, Any]]:
+    """Return the cells of a measure whose parts, where it has any, are columns each."""
+    if len(columns) == 1:
+        return _cells(columns[0])
+    cells = zip(*(_cells(column) for column in columns), strict=True)
+    return [{"parts": [part for held in cell for part in held["parts"]]} for cell in cells]
 
 
 def _unlinked_words(plan: EffectivePlan) -> str | None:

@@ -25,7 +25,8 @@ KINDS = (Kind.CHARGED, Kind.REPEATED, Kind.PREVIEWED, Kind.REFUSED, Kind.APPROVA
 
 _POLICY = frozenset({
     "allowed", "needs_approval", "not_granted", "forbidden",
-    "date_range_needed", "unknown_code", "wrong_operator", "contradiction", "too_many_cells",
+    "date_range_needed", "unknown_code", "wrong_operator", "contradiction", "too_many_cells", "wrong_bins",
+    "no_periods", "wrong_share",
 })  # fmt: skip
 """Codes that ``decide`` gives from agreement and request alone, so that another version may give another."""
 WAITING = "waiting"

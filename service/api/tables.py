@@ -53,7 +53,7 @@ def response(text: str, media_type: str) -> Response:
     names, rows = flat(release)
     headers = {"Concordat-Release": release["id"]}
     if media_type == ARROW:
-        columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+        columns = {name: _column([row[place] for row in rows]) for place, name in enumerate(names)}
         table = pa.table(columns).replace_schema_metadata({"concordat-release": release["id"]})
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -80,7 +80,7 @@ def flat(release: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
     for row in release["rows"]:
         cells: list[Any] = [row["keys"][name] for name in keys]
         for held in (held for measure in measures for _, held in _numbers(measure, row)):
-            low, high = held["noise_interval"]
+            low, high = held["noise_interval"] or (None, None)
             cells += [held["value"], held["unrounded"], low, high, held["usable"]]
         rows.append(cells)
     return names, rows
@@ -90,3 +90,9 @@ def _numbers(measure: str, row: dict[str, Any]) -> list[tuple[str, dict[str, Any
     """Return a measure's numbers in a row by the names of their columns; a table always has a row."""
     held = row["measures"][measure]
     return [(f"{measure}_{part['part']}", part) for part in held["parts"]] if "parts" in held else [(measure, held)]
+
+
+def _column(values: list[Any]) -> pa.Array:
+    """Return an Arrow column; of numbers where no cell has one, so that its type does not tell whether any has."""
+    made = pa.array(values)
+    return made.cast(pa.float64()) if pa.types.is_null(made.type) else made

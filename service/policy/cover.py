@@ -10,7 +10,7 @@ from schemas.clauses.grants import Grant
 from schemas.request import Condition
 from schemas.table_schema import AS_IS, Column, TableSchema
 from service.errors import Malformed
-from service.policy import combine, filters, keys, measures
+from service.policy import combine, filters, keys, measures, periods
 from service.policy.asked import Asked
 from service.policy.failures import Failures
 from service.policy.levels import level_of, nest
@@ -68,6 +68,7 @@ def cover(asked: Asked, candidate: Candidate) -> Covered | Failures:
         per_person=per_person,
         pins=_pins(asked),
     )
+    periods.check(plan)
     if plan.cells == 0:
         raise Malformed("the conditions exclude each other: no row could meet them", code="contradiction")
     if plan.numbers > keys.MAX_CELLS:

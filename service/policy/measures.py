@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from schemas.artefacts import Library
 from schemas.clauses.grants import Grant
-from schemas.measures import CUTS, KINDS, InBins, Measure, OnGrid
+from schemas.measures import CUTS, KINDS, InBins, Measure, OnGrid, OverPeriods
+from schemas.model import read
 from schemas.table_schema import AS_IS, Column, TableSchema
 from service.errors import Malformed
 from service.policy import keys
 from service.policy.failures import Failures
 from service.policy.filters import UNKNOWN
-from service.policy.plan import Binned, Measured, NumberKeys, Quantiles
+from service.policy.plan import Binned, Derived, Measured, NumberKeys, Quantiles
 
 _REPEAT = Binned(
     NumberKeys(
@@ -30,7 +32,7 @@ _REPEAT = Binned(
 
 def permitted(item: Measure, grant: Grant) -> bool:
     """Whether a grant's clause of the measure's kind names it: the kind, or the column it is of."""
-    allowed = getattr(grant.measure, item.kind)
+    allowed = getattr(grant.measure, item.clause)
     return bool(allowed) if item.of is None else item.of in allowed
 
 
@@ -43,10 +45,10 @@ def measured(item: Measure, schema: TableSchema, grant: Grant, library: Library,
     if permitted(item, grant):
         return _BUILD[item.kind](item, schema, library)
     if item.of is None:
-        said_no = item.kind in grant.measure.model_fields_set
-        failures.refuse(not said_no, f"measure/{item.kind}", f"the grant does not let {item.kind} be measured")
+        said_no = item.clause in grant.measure.model_fields_set
+        failures.refuse(not said_no, f"measure/{item.clause}", f"the grant does not let {item.clause} be measured")
     else:
-        failures.gap(f"measure/{item.kind}", f"no grant covers the {item.kind} of {item.of}")
+        failures.gap(f"measure/{item.clause}", f"no grant covers the {item.clause} of {item.of}")
     return None
 
 
@@ -57,8 +59,15 @@ def mended(item: Measure, schema: TableSchema, grant: Grant, library: Library) -
     try:
         _BUILD[item.kind](item, schema, library)
     except Malformed:
-        return _simplest(item.kind, item.of, schema)
+        return _simplest(item.kind, item.of, schema) if item.base is None else None
     return item
+
+
+def of_one_period(wanted: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Measure]]:
+    """Return those of some measures, as a request writes them, that are over no periods, and the others."""
+    known = [(item, read(Measure, item)) for item in wanted]
+    over = [measure for _, measure in known if isinstance(measure.shape, OverPeriods)]
+    return [item for item, measure in known if not isinstance(measure.shape, OverPeriods)], over
 
 
 def instead(schema: TableSchema, grant: Grant) -> Measure | None:
@@ -131,6 +140,20 @@ def _on_grid(item: Measure, schema: TableSchema, library: Library) -> Measured:
     return Measured(item.kind, column.name, low, high, column.decimals, detail)
 
 
+def _share(item: Measure, schema: TableSchema, library: Library) -> Measured:
+    made = _derived(item, schema, library)
+    if made.low < 0:
+        raise Malformed(f"{made.field} may be negative, and so has no shares of a whole", code="wrong_share")
+    return made
+
+
+def _derived(item: Measure, schema: TableSchema, library: Library) -> Measured:
+    shape = item.shape
+    detail = Derived(item.clause, shape.periods if isinstance(shape, OverPeriods) else None)
+    of = _of_number(item, schema, library) if item.of is not None else Measured(item.clause)
+    return replace(of, kind=item.kind, detail=detail)
+
+
 def _column(item: Measure, schema: TableSchema) -> Column:
     if item.of is None:
         raise RuntimeError(f"{item.kind} is of a column")
@@ -185,4 +208,7 @@ _BUILD: Mapping[str, Callable[[Measure, TableSchema, Library], Measured]] = {
     "histogram": _in_bins,
     "variance": _of_number,
     "quantile": _on_grid,
+    "share": _share,
+    "rolling": _derived,
+    "change": _derived,
 }

@@ -15,6 +15,7 @@ from service.errors import Malformed
 from service.policy.asked import ANALYST, Asked
 from service.policy.decide import decide, ranked
 from service.policy.decision import Decision, Nearest
+from service.policy.measures import of_one_period
 from service.policy.needs import FEW
 from service.policy.repair import Draft, repaired
 from service.policy.slate import Candidate
@@ -115,7 +116,8 @@ def _forms(draft: Draft) -> Iterator[Draft]:
     if len(fixing) < len(draft.made["where"]):
         words = "filter by nothing but the days that a grouping needs"
         yield _without(draft, {"linked": [], "where": fixing}, words)
-    yield _without(draft, {"linked": [], "where": [], "by": []}, "ask for the total of what the grant covers")
+    bare = {"linked": [], "where": [], "by": [], "measures": of_one_period(draft.made["measures"])[0]}
+    yield _without(draft, bare, "ask for the total of what the grant covers")
 
 
 def _without(draft: Draft, parts: dict[str, Any], words: str) -> Draft:

@@ -76,7 +76,7 @@ def of_question(asked: Asked, slate: Slate) -> Needs:
     met += [_linked(slate, link) for link in request.linked]
     met.append(_columns(asked, slate))
     fields = {*grouped, *(item.field for item in request.where)}
-    parts = [("measure", item.kind) for item in request.measures]
+    parts = [("measure", item.clause) for item in request.measures]
     return Needs(met, nonsense | empty, _alike(slate, schema, fields, [*parts, LINK]))
 
 
@@ -129,7 +129,7 @@ def _linked(slate: Slate, link: Linked) -> Places:
 
 def _measured(slate: Slate, measure: Measure) -> Places:
     of = measure.of
-    return slate.where(("measure", measure.kind), lambda said: said is True if of is None else of in said)
+    return slate.where(("measure", measure.clause), lambda said: said is True if of is None else of in said)
 
 
 @dataclass(frozen=True, slots=True)

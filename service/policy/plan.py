@@ -151,7 +151,24 @@ class Quantiles:
         return self.q
 
 
-Detail = Binned | Quantiles
+CHANGE = ("difference", "percent")
+"""The numbers that a ``change`` has in each cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """The measure of the same plan that one is worked out from.
+
+    Attributes:
+        base: That measure's kind; its column is the measure's own.
+        periods: Over how many periods, where it is over any.
+    """
+
+    base: str
+    periods: int | None = None
+
+
+Detail = Binned | Quantiles | Derived
 """What a measure needs beside its field, by its kind."""
 
 
@@ -178,12 +195,29 @@ class Measured:
     @property
     def name(self) -> str:
         """``count``, ``persons``, ``sum_gravity``, ``mean_gravity``, ``histogram_age_sna_band``."""
+        if isinstance(self.detail, Derived):
+            named = [self.kind, measure_name(self.detail.base, self.field, None)]
+            return "_".join(named + ([str(self.detail.periods)] if self.detail.periods is not None else []))
         return measure_name(self.kind, self.field, self.detail.keys.level if self.detail is not None else None)
 
     @property
+    def base(self) -> str | None:
+        """The name of the measure that it is worked out from; None where it is measured."""
+        return measure_name(self.detail.base, self.field, None) if isinstance(self.detail, Derived) else None
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """The names of the numbers that it has in each cell; none where it has one."""
+        if isinstance(self.detail, Derived):
+            return CHANGE if self.kind == "change" else ()
+        return self.detail.told if self.detail is not None else ()
+
+    @property
     def parts(self) -> int:
-        """How many totals are noised for it in each cell of the table."""
-        return len(self.detail.keys.keys) if self.detail is not None else 1
+        """How many totals are noised for it in each cell of the table; of one worked out, how many numbers it has."""
+        if self.detail is None or isinstance(self.detail, Derived):
+            return len(self.part_names) or 1
+        return len(self.detail.keys.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +309,7 @@ def _plain(part: Any) -> dict[str, Any]:
     return made
 
 
-_ONLY_WHERE_SAID = ("but", "others", "detail")
+_ONLY_WHERE_SAID = ("but", "others", "detail", "periods")
 """Parts that came later: a plan without them is named as it was before, so that its stored releases are found."""
 
 

@@ -74,6 +74,7 @@ def repaired(asked: Asked, candidate: Candidate) -> Draft | None:
         if request.bounds.per_person > most:
             draft.say(f"let each person count for at most {most}")
     _fewer_columns(asked, grant, draft)
+    _without_periods(schema, draft)
     return draft
 
 
@@ -100,7 +101,17 @@ def _instead(schema: TableSchema, grant: Grant, draft: Draft) -> list[dict[str, 
 
 
 def _measure(item: Measure) -> str:
-    return f"the {item.kind}" + (f" of {item.of}" if item.of else "")
+    return f"the {item.kind}" + (f" of {item.base or item.of}" if item.base or item.of else "")
+
+
+def _without_periods(schema: TableSchema, draft: Draft) -> None:
+    """Leave out measures over periods where what is left is not grouped by one column of dates."""
+    if sum(schema.column(item["field"]).kind == "date" for item in draft.made["by"]) == 1:
+        return
+    kept, left_out = measures.of_one_period(draft.made["measures"])
+    draft.made["measures"] = kept
+    for item in left_out:
+        draft.say(f"do not ask for {_measure(item)}")
 
 
 def _levels(asked: Asked, schema: TableSchema, grant: Grant, draft: Draft) -> dict[str, str]:

@@ -65,6 +65,13 @@ class Mechanism:
         """Return h in ``1/SCALE``: the noise is farther from zero than h with chance at most ``alpha``."""
         return _half_width(self.name, self.scale, alpha)
 
+    def half_width_of_sum(self, count: int, alpha: Decimal) -> int:
+        """Return h in ``1/SCALE``: ``count`` independent draws add up to more than h with chance at most ``alpha``.
+
+        Zero draws add up to nothing.
+        """
+        return _half_width_of_sum(self.name, self.scale, count, alpha) if count else 0
+
     def add_noise(self, values: Sequence[int], length: int) -> list[int]:
         """Return ``values`` with fresh noise on each, in ``1/SCALE``.
 
@@ -130,25 +137,26 @@ def gaussian_for_rho(sensitivity: Sensitivity, rho_nano: int) -> Mechanism:
 
 
 @lru_cache(maxsize=_CACHED)
-def gaussian_for_accuracy(sensitivity: Sensitivity, half_width_units: int, alpha: Decimal) -> Mechanism:
-    """Return the cheapest discrete Gaussian whose ``half_width(alpha)`` is at most ``half_width_units``.
+def gaussian_for_accuracy(sensitivity: Sensitivity, half_width_units: int, alpha: Decimal, count: int = 1) -> Mechanism:
+    """Return the cheapest discrete Gaussian whose ``half_width_of_sum(count, alpha)`` is at most ``half_width_units``.
 
     Args:
         sensitivity: Of the vector, in ``1/SCALE``.
         half_width_units: In ``1/SCALE``.
         alpha: The chance that the noise may be larger.
+        count: How many draws are added up, where what is asked is a sum of some.
 
     Raises:
         Malformed: ``within_too_fine``: not even the least noise is as near;
             ``spend_too_small``: it is so wide that no scale up to ``MAX_SCALE`` is.
     """
-    if half_width_units < half_width_of_least(alpha):
+    if half_width_units < _half_width_of_sum(GAUSSIAN, 1, count, alpha):
         raise Malformed("no noise is as small as that: ask within a wider error", code="within_too_fine")
-    scale = int(dp.accuracy_to_gaussian_scale(float(half_width_units), float(alpha)))
+    scale = int(dp.accuracy_to_gaussian_scale(float(half_width_units), float(alpha)) / math.sqrt(count))
     if scale > MAX_SCALE:
         raise _too_small()
     scale = max(scale, 1)
-    while _half_width(GAUSSIAN, scale, alpha) > half_width_units:
+    while _half_width_of_sum(GAUSSIAN, scale, count, alpha) > half_width_units:
         scale -= 1
     return gaussian(sensitivity, scale)
 
@@ -225,6 +233,32 @@ def _half_width(name: str, scale: int, alpha: Decimal) -> int:
     if name == GAUSSIAN:
         return math.ceil(float(dp.gaussian_scale_to_accuracy(float(scale), float(alpha)))) + 1
     return math.ceil(float(dp.discrete_laplacian_scale_to_accuracy(float(scale), float(alpha))))
+
+
+@lru_cache(maxsize=_CACHED)
+def _half_width_of_sum(name: str, scale: int, count: int, alpha: Decimal) -> int:
+    """How far a sum of independent draws may lie from zero, in ``1/SCALE``, rounded up.
+
+    Gaussian: a draw X and one N of the continuous Gaussian can be made together with ``|X - N| <= 1``, because for
+    whole ``m >= 1`` both ``P[X >= m] <= P[N >= m - 1]``, as ``_half_width`` has it, and ``P[X >= m] >= P[N >= m]``. For
+    the latter let ``f(x) = exp(-x^2 / 2s^2)``: its sum from m on exceeds its integral by the integral of
+    ``(ceil(x) - x) (x / s^2) f(x)``, which is at least ``1 / 2s^2`` of it, and the discrete normaliser exceeds the
+    continuous one by ``2 exp(-2 pi^2 s^2) + ... < 1 / 2s^2`` of it, by Poisson summation. So the two sums differ by at
+    most ``count``, and the continuous one is a Gaussian of scale ``s sqrt(count)``.
+
+    Laplace: Chernoff's bound. With ``t = u / s`` and ``0 < u < 1`` a draw has ``E exp(tX) = 1 / (1 - (cosh t - 1) /
+    (cosh(1/s) - 1)) <= 1 / (1 - u^2)``, as ``(cosh x - 1) / x^2`` rises; so ``P[|sum| > h] <= 2 exp(-u h / s)
+    (1 - u^2)^-count``. Every u gives a bound; the least of 99 is taken, or that of each draw alone at
+    ``alpha / count``. One unit covers rounding.
+    """
+    if count == 1:
+        return _half_width(name, scale, alpha)
+    if name == GAUSSIAN:
+        wide = sqrt_up(scale**2 * count)
+        return math.ceil(float(dp.gaussian_scale_to_accuracy(wide, float(alpha)))) + count
+    tail = math.log(2 / alpha)
+    chernoff = min((tail - count * math.log1p(-(u**2))) / u for u in (n / 100 for n in range(1, 100)))
+    return min(math.ceil(scale * chernoff) + 1, count * _half_width(name, scale, alpha / count))
 
 
 def _measurement(name: str, scale: int) -> Any:

@@ -8,7 +8,7 @@ under ``measures``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil
@@ -69,13 +69,15 @@ class Column:
         units: How many make one in the measure's own units.
         usable: Whether the agreement's rule calls the value usable.
         parts: The parts that follow one another in each cell; none where a cell has one number.
+
+    Where there is no number, all four are None and it is not usable.
     """
 
-    values: Sequence[int]
+    values: Sequence[int | None]
     places: int
-    unrounded: Sequence[int]
-    low: Sequence[int]
-    high: Sequence[int]
+    unrounded: Sequence[int | None]
+    low: Sequence[int | None]
+    high: Sequence[int | None]
     units: int
     usable: Sequence[bool]
     parts: tuple[Part, ...] = ()
@@ -98,20 +100,62 @@ def totalled(
         signed: Whether a total may be negative; where not, no value is.
         parts: As in ``Column``.
     """
-    half, units, scale = noisy.mechanism.half_width(ALPHA), noisy.units, 10**places
+    return spread(
+        noisy.values, noisy.mechanism.half_width(ALPHA), noisy.units, rule, places, signed=signed, parts=parts
+    )
+
+
+def spread(
+    totals: Sequence[int],
+    half: int,
+    units: int,
+    rule: UsableRule,
+    places: int,
+    *,
+    signed: bool,
+    parts: tuple[Part, ...] = (),
+) -> Column:
+    """Return totals whose noise has one half-width.
+
+    Args:
+        totals: The noisy totals.
+        half: The 95% half-width of their noise, in the same unit.
+        units: How many make one in the measure's own units.
+        rule: The agreement's rule of what is usable.
+        places: Decimal places to round to.
+        signed: Whether a total may be negative; where not, no value is.
+        parts: As in ``Column``.
+    """
+    scale = 10**places
     least = _least_usable(Fraction(half, units), scale, rule)
-    values = [_divided(total * scale, units) for total in noisy.values]
+    values = [divided(total * scale, units) for total in totals]
     if not signed:
         values = [max(value, 0) for value in values]
     return Column(
         values=values,
         places=places,
-        unrounded=noisy.values,
-        low=[total - half for total in noisy.values],
-        high=[total + half for total in noisy.values],
+        unrounded=totals,
+        low=[total - half for total in totals],
+        high=[total + half for total in totals],
         units=units,
         usable=[least is not None and abs(value) >= least for value in values],
         parts=parts,
+    )
+
+
+def only(column: Column, kept: Sequence[bool]) -> Column:
+    """Return a column of one number a cell without the numbers of the cells that are not kept."""
+
+    def held(numbers: Sequence[int | None]) -> list[int | None]:
+        return [number if keep else None for number, keep in zip(numbers, kept, strict=True)]
+
+    return replace(
+        column,
+        values=held(column.values),
+        unrounded=held(column.unrounded),
+        low=held(column.low),
+        high=held(column.high),
+        usable=[usable and keep for usable, keep in zip(column.usable, kept, strict=True)],
     )
 
 
@@ -127,7 +171,7 @@ def _least_usable(half_width: Fraction, scale: int, rule: UsableRule) -> int | N
     return ceil(max(half_width / Fraction(rule.half_width), Fraction(rule.value)) * scale)
 
 
-def _divided(total: int, units: int) -> int:
+def divided(total: int, units: int) -> int:
     """Divide whole numbers, rounding half to even."""
     whole, rest = divmod(total, units)
     return whole + (2 * rest > units or (2 * rest == units and whole % 2 == 1))

@@ -17,7 +17,7 @@ from service.errors import Malformed
 from service.policy.plan import EffectivePlan, Measured
 from service.privacy.bounds import bound_of
 from service.privacy.conversion import cap_rho_nano, epsilon_of
-from service.privacy.measures.registry import kind_of, vectors_of
+from service.privacy.measures.registry import kind_of, summed_of, vectors_of
 from service.privacy.mechanism import (
     Mechanism,
     gaussian_for_accuracy,
@@ -79,12 +79,15 @@ class Ask:
     Attributes:
         kind: Its kind.
         own_noise: As ``Kind.OWN_NOISE``: whether its error is its only vector's noise.
-        needs: Its vectors.
+        needs: Its vectors; none where it is worked out from another measure, and costs nothing.
+        summed: How many of another measure's numbers each of its own is the sum of, and that measure's index; None
+            where it is no such sum.
     """
 
     kind: str
     own_noise: bool
     needs: tuple[Needed, ...]
+    summed: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,10 @@ class Query:
     def half_width(self) -> Decimal:
         """The 95% half-width of its noise, in the vector's own units."""
         return Decimal(self.mechanism.half_width(ALPHA)) / self.vector.units
+
+    def half_width_of_sum(self, count: int) -> Decimal:
+        """The 95% half-width of the noise of ``count`` of its totals together, in the vector's own units."""
+        return Decimal(self.mechanism.half_width_of_sum(count, ALPHA)) / self.vector.units
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +162,16 @@ def price_plan(plan: EffectivePlan, spend: Spend, delta: Decimal) -> Price:
     return price(tuple(_ask(measured, plan) for measured in plan.measures), spend, delta)
 
 
+def _derived(measured: Measured, plan: EffectivePlan) -> Ask:
+    """Return what a measure that owns no vector is priced by: nothing."""
+    summed = summed_of(measured)
+    base = [item.name for item in plan.measures].index(measured.base or "")
+    return Ask(measured.kind, own_noise=False, needs=(), summed=None if summed is None else (summed, base))
+
+
 def _ask(measured: Measured, plan: EffectivePlan) -> Ask:
+    if measured.base is not None:
+        return _derived(measured, plan)
     bound = bound_of(plan)
     needs = tuple(
         Needed(vector.name, vector.part, vector.cells, vector.units, sensitivity(vector, bound))
@@ -220,24 +236,27 @@ def _gaussian(asks: tuple[Ask, ...], rho_nano: int) -> tuple[Query, ...]:
 
 
 def _within(asks: tuple[Ask, ...], spend: WithinSpend) -> tuple[Query, ...]:
+    """Make each vector so exact that its measure, and every sum of it that is asked, keeps within the half-width."""
     alpha = 1 - spend.confidence
     made = []
     for index, ask in enumerate(asks):
-        if not ask.own_noise:
+        if not ask.own_noise and ask.summed is None:
             raise Malformed(
                 f"the error of a {ask.kind} depends on the data: spend a share or an epsilon instead",
                 code="within_not_for_mean",
             )
-        (vector,) = ask.needs
-        units = int((spend.half_width * vector.units).to_integral_value(ROUND_FLOOR))
-        made.append(Query(index, vector, gaussian_for_accuracy(vector.sensitivity, units, alpha)))
+        for vector in ask.needs:
+            units = int((spend.half_width * vector.units).to_integral_value(ROUND_FLOOR))
+            count = max([1, *(item.summed[0] for item in asks if item.summed is not None and item.summed[1] == index)])
+            made.append(Query(index, vector, gaussian_for_accuracy(vector.sensitivity, units, alpha, count)))
     return tuple(made)
 
 
 def _queries(asks: tuple[Ask, ...], choose: Callable[[Sensitivity, Fraction], Mechanism]) -> tuple[Query, ...]:
-    """Give each vector its part of the whole: measures share equally, and so do the vectors of one measure."""
+    """Give each vector its part of the whole: measures that own any share equally, and so do the vectors of one."""
+    owners = sum(bool(ask.needs) for ask in asks)
     return tuple(
-        Query(index, vector, choose(vector.sensitivity, Fraction(1, len(asks) * len(ask.needs))))
+        Query(index, vector, choose(vector.sensitivity, Fraction(1, owners * len(ask.needs))))
         for index, ask in enumerate(asks)
         for vector in ask.needs
     )
@@ -271,4 +290,8 @@ def _half_widths(asks: tuple[Ask, ...], queries: tuple[Query, ...]) -> tuple[Dec
     for query in queries:
         if asks[query.measure].own_noise:
             made[query.measure] = query.half_width
+    for index, ask in enumerate(asks):
+        if ask.summed is not None:
+            count, base = ask.summed
+            made[index] = next(query.half_width_of_sum(count) for query in queries if query.measure == base)
     return tuple(made)

@@ -11,6 +11,7 @@ from typing import Any
 from schemas.calendar import floor
 from schemas.table_schema import TableSchema
 from service.policy.plan import (
+    Binned,
     CodeFilter,
     CodeKeys,
     DateFilter,
@@ -115,11 +116,11 @@ def _persons(
 
 def _bins(measure: Measured) -> tuple[str | None, ...]:
     """Return a measure's own keys in each cell, of which most have none."""
-    return (None,) if measure.detail is None else measure.detail.keys.keys
+    return measure.detail.keys.keys if isinstance(measure.detail, Binned) else (None,)
 
 
 def _bin(measure: Measured, value: int | None) -> str:
-    assert measure.detail is not None
+    assert isinstance(measure.detail, Binned)
     inside = [key for key, first, last in measure.detail.keys.bands if value is not None and first <= value <= last]
     return inside[0] if inside else "unknown"
 

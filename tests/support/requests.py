@@ -12,7 +12,7 @@ import agreements
 from schemas import agreement as documents
 from schemas import artefacts
 from schemas.artefacts import Library
-from schemas.measures import Measure
+from schemas.measures import BASES, DERIVED, Measure
 from schemas.model import read
 from schemas.table_schema import Column, TableSchema
 
@@ -75,6 +75,16 @@ def _bins(dataset: str, name: str) -> list[dict[str, Any]]:
     return [{"cuts": [3]}, {"cuts": [-1, "2.5", 18]}, *({"level": level} for level in levels)]
 
 
+def _derived(draw: st.DrawFn, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return measures worked out from some of those asked."""
+    bases = [name for name in map(_told, asked) if name.split("_")[0] in BASES]
+    if not bases:
+        return []
+    made: list[dict[str, Any]] = [{"share": {"of": draw(st.sampled_from(bases))}}]
+    made += [{kind: {"of": draw(st.sampled_from(bases)), "periods": draw(st.integers(2, 366))}} for kind in DERIVED[1:]]
+    return draw(st.lists(st.sampled_from(made), max_size=2, unique_by=_told))
+
+
 def _told(measure: dict[str, Any]) -> str:
     return read(Measure, measure).name
 
@@ -98,10 +108,11 @@ def requests(draw: st.DrawFn, *, exact: bool = False) -> dict[str, Any]:
     for grouping in by:
         if SCHEMAS[dataset].column(grouping["field"]).kind == "date" and draw(st.booleans()):
             where.append({"field": grouping["field"], "from": "2026-04-01", "to": "2026-06-30"})
+    asked = draw(st.lists(st.sampled_from(measures), min_size=1, max_size=2, unique_by=_told))
     made: dict[str, Any] = {
         "purpose": draw(st.sampled_from(sorted(AGREEMENT.purposes))),
         "dataset": dataset,
-        "measures": draw(st.lists(st.sampled_from(measures), min_size=1, max_size=2, unique_by=_told)),
+        "measures": draw(st.permutations(asked + _derived(draw, asked))),
         "by": by,
         "where": where,
         "spend": draw(spends),

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from service.policy.plan import EffectivePlan, Measured
-from service.privacy.measures import count, histogram, mean, persons, quantile, repeat, variance
+from service.policy.plan import EffectivePlan, Keys, Measured
+from service.privacy.measures import (
+    change,
+    count,
+    histogram,
+    mean,
+    persons,
+    quantile,
+    repeat,
+    rolling,
+    share,
+    variance,
+)
 from service.privacy.measures import sum as sums
-from service.privacy.measures.kind import Kind
+from service.privacy.measures.kind import DerivedKind, Kind
 from service.privacy.postprocess import Column, NoisyVector, UsableRule
 from service.privacy.vectors import Vector
 
@@ -21,6 +32,13 @@ KINDS: Mapping[str, Kind] = {
     "variance": variance,
     "quantile": quantile,
 }
+
+DERIVED: Mapping[str, DerivedKind] = {
+    "share": share,
+    "rolling": rolling,
+    "change": change,
+}
+"""The kinds that own no vector."""
 
 
 def kind_of(measured: Measured) -> Kind:
@@ -36,7 +54,9 @@ def kind_of(measured: Measured) -> Kind:
 
 
 def vectors_of(measured: Measured, plan: EffectivePlan) -> tuple[Vector, ...]:
-    """Return the vectors that one measure of a plan is made from."""
+    """Return the vectors that one measure of a plan is made from; none of one that is worked out from another."""
+    if measured.kind in DERIVED:
+        return ()
     return kind_of(measured).vectors(measured, plan)
 
 
@@ -54,3 +74,23 @@ def released(measured: Measured, noisy: Mapping[str, NoisyVector], rule: UsableR
         rule: The agreement's rule of what is usable.
     """
     return kind_of(measured).released(measured, noisy, rule)
+
+
+def summed_of(measured: Measured) -> int | None:
+    """Return how many noisy values each number of a measure that owns no vector is the sum of, if it is one."""
+    return DERIVED[measured.kind].summed(measured)
+
+
+def derived(
+    measured: Measured, noisy: Mapping[str, NoisyVector], by: tuple[Keys, ...], rule: UsableRule
+) -> tuple[Column, ...]:
+    """Return what is released of a measure that owns no vector.
+
+    Args:
+        measured: What was asked.
+        noisy: The noisy vectors of the measure that it is worked out from, by part: one.
+        by: The question's groupings.
+        rule: The agreement's rule of what is usable.
+    """
+    (vector,) = noisy.values()
+    return DERIVED[measured.kind].released(measured, vector, by, rule)

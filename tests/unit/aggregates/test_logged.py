@@ -22,6 +22,8 @@ QUESTION: dict[str, Any] = {
         {"count": {}}, {"mean": {"field": "gravity"}}, {"histogram": {"field": "age", "level": "sna-band"}},
         {"histogram": {"field": "gravity", "cuts": ["2.50", 4]}}, {"variance": {"field": "gravity"}},
         {"quantile": {"field": "gravity", "q": ["0.50", "0.9"], "grid": [2, "4"]}},
+        {"sum": {"field": "gravity"}}, {"share": {"of": "sum_gravity"}}, {"rolling": {"of": "count", "periods": 3}},
+        {"change": {"of": "sum_gravity", "periods": 12}},
     ],
     "by": [{"field": "lad"}, {"field": "age", "level": "sna-band"}],
     "where": [{"field": "knife", "is": True}],
@@ -61,6 +63,7 @@ def test_the_callers_roles_come_with_the_question() -> None:
         {"measures": [{"sum": {"field": "income"}}]},
         {"measures": [{"variance": {"field": "income"}}]},
         {"measures": [{"quantile": {"field": "income", "q": ["0.5"], "grid": [5]}}]},
+        {"measures": [{"sum": {"field": "income"}}, {"change": {"of": "sum_income", "periods": 2}}]},
         {"measures": [{"histogram": {"field": "income", "level": "sna-band"}}]},
         {"measures": [{"histogram": {"field": "income", "cuts": [5]}}]},
         {"measures": [{"histogram": {"field": "age", "level": "decade"}}]},
@@ -223,3 +226,18 @@ def test_an_approval_that_was_asked_for_in_unknown_words_is_unreadable() -> None
     strange = copy.deepcopy(WAITED)
     strange["purpose"] = None
     assert replayed(AGREEMENT, strange).as_json()["unreadable_because"] == {UNKNOWN_WORD: 1}
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"measures": [{"count": {}}, {"rolling": {"of": "count", "periods": 2}}], "by": []},
+        {"measures": [{"count": {}}, {"change": {"of": "count", "periods": 2}}], "by": [{"field": "lad"}]},
+    ],
+)
+def test_what_makes_no_sense_under_a_version_is_decided_again_under_another(question: dict[str, Any]) -> None:
+    replay = Replay()
+    refused = {"outcome": "refused", "code": "no_periods", "clauses": []}
+    changes = {"where": [], "linked": [], "purpose": "needs-assessment"}
+    replay.add(3, entry(question=question | changes, decision=refused), AGREEMENT, LIBRARY)
+    assert (replay.same, replay.flips, replay.not_replayed.total()) == (1, [], 0)

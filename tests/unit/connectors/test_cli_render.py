@@ -1,6 +1,7 @@
 """What people see: numbers with their error, rounded so that nothing is promised that does not hold."""
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -193,3 +194,34 @@ def test_a_measure_of_several_numbers_has_a_column_a_row_of_bars_and_a_csv_colum
 def test_a_measure_is_written_on_the_command_line_with_its_column_and_bins(text: str, measure: dict[str, Any]) -> None:
     asked = Question(dataset="police-violence", purpose="needs-assessment", measures=[text], share="0.1")
     assert asked.request()["measures"] == [measure]
+
+
+def test_a_measure_made_of_another_names_it_on_the_command_line() -> None:
+    texts = ["sum:gravity", "share:sum_gravity", "rolling:sum_gravity=3", "change:sum_gravity=12"]
+    asked = Question(dataset="police-violence", purpose="needs-assessment", measures=texts, share="0.1")
+    assert asked.request()["measures"][1:] == [
+        {"share": {"of": "sum_gravity"}},
+        {"rolling": {"of": "sum_gravity", "periods": 3}},
+        {"change": {"of": "sum_gravity", "periods": 12}},
+    ]
+
+
+def test_a_cell_without_a_number_is_a_dash_an_empty_field_and_no_bar() -> None:
+    nothing = {"value": None, "unrounded": None, "noise_interval": None, "usable": False}
+    some = {"value": 7, "unrounded": 7.2, "noise_interval": [5.2, 9.2], "usable": True}
+    made = {
+        "id": "r", "keys": ["month"], "columns": ["month", "change_count_1"],
+        "rows": [
+            {"keys": {"month": month}, "measures": {"change_count_1": {"parts": [
+                {"part": "difference", **held}, {"part": "percent", **nothing}]}}}
+            for month, held in (("2026-04", nothing), ("2026-05", some))
+        ],
+    }  # fmt: skip
+    first, second = to_csv(made).splitlines()[1:]
+    assert first == "2026-04,,,,,false,,,,,false"
+    assert second == "2026-05,7,7.2,5.2,9.2,true,,,,,false"
+    assert charts.svg(made, "change_count_1_percent").startswith(b"<?xml")
+    assert charts.svg(made, "change_count_1_difference").count(b"2026-0") >= 2
+    told = shown(render.release_table(made), render.error_bars(made))
+    assert "change_count_1_percent: nothing to draw" in told
+    assert re.search(r"2026-04 +. +- +. +- +. +no", told)

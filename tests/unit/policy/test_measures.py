@@ -8,8 +8,8 @@ import pytest
 
 from schemas.clauses.measures import FIELDS, FLAGS, Measures
 from schemas.fit import misfits
-from schemas.measures import KINDS, Measure
-from schemas.model import InvalidDocument
+from schemas.measures import DERIVED, KINDS, Measure
+from schemas.model import InvalidDocument, read
 from schemas.table_schema import Column
 from service.errors import Malformed
 from service.policy import measures
@@ -19,6 +19,7 @@ from service.policy.plan import Binned
 from service.privacy.bounds import Scaled
 from service.privacy.sensitivity import sensitivity
 from service.privacy.vectors import Centred, Frame, Square, Vector
+from tests.spec.harness import SCHEMAS
 
 GRANT = {
     "to": ["as-opcc"],
@@ -46,7 +47,7 @@ def histogram(field="age", **bins):
 
 
 def test_every_kind_of_request_has_a_grant_clause_and_a_place_in_the_plan():
-    assert set(measures._BUILD) == set(KINDS)
+    assert set(measures._BUILD) == {*KINDS, *DERIVED}
     assert set(Measures.model_fields) == set(KINDS) == {*FLAGS, *FIELDS}
 
 
@@ -294,3 +295,89 @@ def test_a_measure_is_written_as_it_was_read(ask):
         (found,) = ask(measures=[given]).measures
         assert isinstance(found, Measure)
         assert found.as_json() == given
+
+
+# --- measures worked out from others
+
+PERIODS = {"group_by": {"lad": ["as-is"], "occurred": ["month"]}, "measure": {"count": True, "sum": ["gravity"]}}
+MONTHS = {
+    "by": [{"field": "occurred", "level": "month"}],
+    "where": [{"field": "occurred", "from": "2026-04-01", "to": "2026-06-30"}],
+}
+ROLLING = {"rolling": {"of": "count", "periods": 2}}
+
+
+def test_what_is_worked_out_from_a_measure_is_granted_with_it(small, library, ask):
+    wanted = [{"sum": {"field": "gravity"}}, {"share": {"of": "sum_gravity"}}, {"count": {}}, ROLLING]
+    plan = planned(small(GRANT | PERIODS), library, ask(measures=wanted, **MONTHS))
+    assert [item.name for item in plan.measures] == ["sum_gravity", "share_sum_gravity", "count", "rolling_count_2"]
+    assert [item.base for item in plan.measures] == [None, "sum_gravity", None, "count"]
+    assert (plan.measures[1].low, plan.measures[1].high) == (plan.measures[0].low, plan.measures[0].high)
+
+
+def test_more_periods_are_another_question(small, library, ask):
+    agreement = small(GRANT | PERIODS)
+    plans = [
+        planned(agreement, library, ask(measures=[{"count": {}}, {"change": {"of": "count", "periods": n}}], **MONTHS))
+        for n in (1, 2)
+    ]
+    assert len({plan.identity({"police-violence": "v1"}) for plan in plans}) == 2
+
+
+def test_what_is_not_granted_has_nothing_worked_out_from_it_either(small, library, ask):
+    asked = ask(measures=[{"count": {}}, {"persons": {}}, {"share": {"of": "persons"}}])
+    decision = decide(small(GRANT), library, "as-opcc", asked)
+    assert (decision.allowed, {reason.clause for reason in decision.reasons}) == (False, {"grants/0/measure/persons"})
+    nearest = nearest_to(decision, small(GRANT), library, asked)
+    assert [item.name for item in nearest.measures] == ["count"]
+
+
+@pytest.mark.parametrize("by", [[], [{"field": "lad"}]])
+def test_periods_want_one_grouping_by_dates(small, library, ask, by):
+    with pytest.raises(Malformed) as refused:
+        decide(small(GRANT | PERIODS), library, "as-opcc", ask(measures=[{"count": {}}, ROLLING], by=by))
+    assert refused.value.code == "no_periods"
+
+
+def test_where_the_dates_may_not_be_grouped_the_nearest_request_goes_without_periods(small, library, ask):
+    asked = ask(measures=[{"count": {}}, ROLLING, {"share": {"of": "count"}}], **MONTHS)
+    agreement = small(GRANT | {"filter_by": {"occurred": ["month"]}})
+    decision = decide(agreement, library, "as-opcc", asked)
+    assert not decision.allowed
+    nearest = explained(decision, agreement, library, "as-opcc", asked).nearest
+    assert nearest is not None
+    assert [item.name for item in nearest.request.measures] == ["count", "share_count"]
+    assert "do not ask for the rolling of count" in nearest.changes
+
+
+@pytest.mark.parametrize(
+    "measures_",
+    [
+        [{"share": {"of": "count"}}],
+        [{"count": {}}, {"share": {"of": "persons"}}],
+        [{"mean": {"field": "gravity"}}, {"share": {"of": "mean_gravity"}}],
+        [{"count": {}}, {"share": {}}],
+        [{"count": {}}, {"share": {"base": "count"}}],
+        [{"count": {}}, {"share": {"of": "count", "periods": 2}}],
+        [{"count": {}}, {"rolling": {"of": "count"}}],
+        [{"count": {}}, {"rolling": {"of": "count", "periods": 1}}],
+        [{"count": {}}, {"change": {"of": "count", "periods": 0}}],
+        [{"count": {}}, {"change": {"of": "count", "periods": 367}}],
+        [{"count": {}}, ROLLING, ROLLING],
+        [{"count": {}}, {"share": {"of": "count"}}, {"share": {"of": "share_count"}}],
+    ],
+)
+def test_what_it_is_of_is_asked_beside_it(ask, measures_):
+    with pytest.raises(InvalidDocument):
+        ask(measures=measures_)
+
+
+def test_a_column_that_may_be_negative_has_no_shares(library):
+    schema = SCHEMAS["police"]
+    item = read(Measure, {"share": {"of": "sum_harm"}})
+    with pytest.raises(Malformed) as refused:
+        measures._BUILD["share"](item, schema, library)
+    assert refused.value.code == "wrong_share"
+    assert (
+        measures._BUILD["share"](read(Measure, {"share": {"of": "sum_age"}}), schema, library).name == "share_sum_age"
+    )

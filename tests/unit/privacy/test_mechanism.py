@@ -5,6 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import opendp.prelude as dp
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from service.errors import Malformed
 from service.privacy import mechanism
 from service.privacy.mechanism import (
     GAUSSIAN,
+    LAPLACE,
     MAX_SCALE,
     Mechanism,
     decimal_up,
@@ -184,3 +186,38 @@ def test_what_has_no_finite_charge_has_none(rho):
 @given(st.floats(1e-12, 1e6))
 def test_epsilons_are_rounded_up_to_twelve_digits(epsilon):
     assert Fraction(epsilon) <= Fraction(decimal_up(epsilon)) <= Fraction(epsilon) * (1 + Fraction(1, 10**11))
+
+
+def exact_tail(name: str, scale: int, count: int, beyond: int) -> float:
+    """Return the chance that ``count`` draws add up to more than ``beyond`` in size, from their exact chances."""
+    reach = 12 * scale if name == GAUSSIAN else 40 * scale
+    exponents = [-(k**2) / (2 * scale**2) if name == GAUSSIAN else -abs(k) / scale for k in range(-reach, reach + 1)]
+    weights = np.exp(exponents)
+    once = weights / weights.sum()
+    summed = once
+    for _ in range(count - 1):
+        summed = np.convolve(summed, once)
+    places = np.arange(len(summed)) - len(summed) // 2
+    return float(summed[np.abs(places) > beyond].sum())
+
+
+@pytest.mark.parametrize("name", [GAUSSIAN, LAPLACE])
+@pytest.mark.parametrize("scale", [1, 2, 3, 7, 30])
+@pytest.mark.parametrize("count", [1, 2, 3, 12])
+@pytest.mark.parametrize("alpha", ["0.05", "0.025", "0.01"])
+def test_a_sum_of_draws_lies_beyond_its_half_width_with_no_more_than_the_chance(name, scale, count, alpha):
+    """Against the exact distribution, by convolution; at a third of the width it does not hold."""
+    half = Mechanism(name, scale, COUNT, 1).half_width_of_sum(count, Decimal(alpha))
+    assert exact_tail(name, scale, count, half) <= float(alpha)
+    assert exact_tail(name, scale, count, half // 3) > float(alpha)
+
+
+@given(st.integers(1, 10**6), st.integers(1, 400), st.sampled_from([GAUSSIAN, LAPLACE]))
+def test_sums_are_wider_the_more_they_hold_and_narrower_than_each_alone_added_up(scale, count, name):
+    made = Mechanism(name, scale, COUNT, 1)
+    alpha = Decimal("0.05")
+    half = made.half_width_of_sum(count, alpha)
+    assert made.half_width_of_sum(0, alpha) == 0
+    assert made.half_width_of_sum(1, alpha) == made.half_width(alpha)
+    assert half <= made.half_width_of_sum(count + 1, alpha)
+    assert half <= count * made.half_width(alpha / count)

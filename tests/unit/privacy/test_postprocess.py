@@ -45,6 +45,7 @@ def numbers(made: Column) -> list[Released]:
     return [
         Released(Decimal(value).scaleb(-made.places), exact(unrounded), exact(low), exact(high), usable)
         for value, unrounded, low, high, usable in columns
+        if value is not None and unrounded is not None and low is not None and high is not None
     ]
 
 
