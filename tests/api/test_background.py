@@ -1,4 +1,4 @@
-"""What a serving broker does by itself goes on, whatever goes wrong in one turn, and readiness tells when it does not."""
+"""What a serving broker does by itself goes on, whatever goes wrong in one turn; readiness tells when it does not."""
 
 from __future__ import annotations
 
