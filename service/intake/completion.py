@@ -120,7 +120,7 @@ class Completion:
         means = self._means
         try:
             version = means.lake.withdraw(row.agreement.id, row.dataset, row.id)
-        except RuntimeError:
+        except (RuntimeError, Conflict):
             if self._state(row) is State.EXPIRING:
                 raise
             return False  # the table is purged
