@@ -25,7 +25,7 @@ import json
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -160,8 +160,15 @@ class Lake:
             self._fault("lake-after-commit")
             return version
 
-    def withdraw(self, agreement: str, dataset: str, extract: str) -> int:
+    def withdraw(self, agreement: str, dataset: str, extract: str, along: Collection[str] = ()) -> int:
         """Take a committed extract out of its table.
+
+        Args:
+            agreement: The agreement.
+            dataset: The dataset.
+            extract: The extract.
+            along: Others that are to go too: those in the same compacted file go by the same commit, so that it is
+                written anew once, and withdrawing them tells the same version.
 
         Returns:
             The first version without it; the same when repeated.
@@ -180,7 +187,7 @@ class Lake:
                 return done
             self._fault("lake-before-withdrawal")
             with _purge_told(path.parent):
-                version = self._transact(table, path.parent, removed=extract)
+                version = self._transact(table, path.parent, removed=extract, along=along)
             self._fault("lake-after-withdrawal")
             return version
 
@@ -402,7 +409,13 @@ class Lake:
                     sync(held)
 
     def _transact(
-        self, table: DeltaTable, folder: Path, *, added: AddAction | None = None, removed: str | None = None
+        self,
+        table: DeltaTable,
+        folder: Path,
+        *,
+        added: AddAction | None = None,
+        removed: str | None = None,
+        along: Collection[str] = (),
     ) -> int:
         """Add and remove an extract in one commit and bring it to disk; a lost race is run again on the newer state.
 
@@ -412,26 +425,28 @@ class Lake:
         mark = _removal(removed or "") if added is None else Path(added.path).stem
 
         def change(rewritten: Path) -> _Change:
-            actions, apps = self._removal_of(table, folder, removed, rewritten) if removed else ([], [])
+            actions, apps = self._removal_of(table, folder, removed, along, rewritten) if removed else ([], [])
             return [*actions, *([] if added is None else [added])], apps
 
         return _attempt(table, folder, mark, change)
 
     def _removal_of(
-        self, table: DeltaTable, folder: Path, extract: str, rewritten: Path
-    ) -> tuple[list[AddAction | RemoveAction], list[str]]:
+        self, table: DeltaTable, folder: Path, extract: str, along: Collection[str], rewritten: Path
+    ) -> _Change:
         """Return what takes an extract's rows out of the table, and the marks of it; nothing where it has none there.
 
-        Where they lie in a compacted file, the rest of that file is written anew first.
+        Where they lie in a compacted file, the rest of that file is written anew first, without those that go along.
         """
         names = _names(table)
         if f"{extract}{_SUFFIX}" in names:
             return [_removed(extract)], [_removal(extract)]
         for holder in (folder / name for name in names if made_from(Path(name).stem) is not None):
-            if extract in extracts_in(holder):
-                made = without(holder, extract, rewritten, self._spill, self._limits)
+            held = extracts_in(holder)
+            if extract in held:
+                gone = {extract, *along} & set(held)
+                made = without(holder, gone, rewritten, self._spill, self._limits)
                 self._fault("lake-rewritten")
-                marks = [_removal(extract), _left(holder.stem)]
+                marks = [*map(_removal, sorted(gone)), _left(holder.stem)]
                 if made is None:
                     return [_removed(holder.stem)], marks
                 return [_removed(holder.stem), _added(made)], [*marks, rewritten.stem]

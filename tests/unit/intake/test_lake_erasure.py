@@ -212,9 +212,10 @@ def test_nobody_waits_while_the_rows_are_written_and_what_comes_in_is_erased_too
 
     def act() -> None:
         threads.append(beside(lambda: commit(lake, "x-2", ANN, CAT), 30))
-        threads.append(beside(lambda: lake.stage_path(A, "others", "x-3"), 30))
+        threads.append(beside(lambda: lake.vacuum(A, D, 1), 30))
 
-    lake = lake_in(tmp_path, once("lake-rewritten", act))
+    lake = lake_in(tmp_path)
+    lake._fault = once("lake-rewritten", act)
     commit(lake, "x-1", ANN, BOB)
     erased = erase(lake, ANN)
     assert len(threads) == 2
