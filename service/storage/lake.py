@@ -312,7 +312,11 @@ class Lake:
         for folder in sorted(self._root.glob("*/*")):
             table = _open(folder)
             for path in sorted(folder.glob(f"*{_SUFFIX}")):
-                if _SLUG.match(path.stem) and (table is None or table.transaction_version(path.stem) is None):
+                if not _SLUG.match(path.stem) or (
+                    table is not None and table.transaction_version(path.stem) is not None
+                ):
+                    continue
+                with suppress(FileNotFoundError):  # whoever wrote it has just removed it, or committed it and it left
                     modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
                     yield Stray(folder.parent.name, folder.name, path.stem, modified)
 

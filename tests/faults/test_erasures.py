@@ -217,9 +217,11 @@ def test_pushes_withdrawals_compactions_and_erasures_at_once_on_two_brokers_lose
         compacting = pool.submit(compact)
         work = [pool.submit(push, number) for number in range(len(bodies))]
         work += [pool.submit(erase, number) for number in range(6)]
-        for item in work:
-            item.result()
-        done.set()
+        try:
+            for item in work:
+                item.result()
+        finally:
+            done.set()
         compacting.result()
     assert set(failed) <= {"in_progress"}
     for number in range(6):
@@ -340,7 +342,7 @@ def test_an_erasure_whose_list_is_lost_is_given_up_and_can_be_sent_again(bench):
 def test_an_erasure_whose_list_is_lost_between_two_datasets_is_told_for_what_was_done_and_can_be_sent_again(
     bench, tmp_path
 ):
-    lists = []
+    lists: list[Path] = []
 
     def lose(step: str) -> None:
         if step == "lake-after-erasure" and not lists:

@@ -409,7 +409,8 @@ def test_a_stewards_erasure_reaches_what_is_left_after_the_purge_of_what_was_lef
 
 def test_an_erasure_that_the_purge_by_another_broker_overtakes_is_completed_and_leaves_no_file(bench):
     leave_out(bench, ED, party="bri-ed")
-    other, done = bench.replica(), []
+    other = bench.replica()
+    done: list[tuple[str, str, tuple[str, ...]]] = []
     bench.now += GRACE - MOMENT
 
     def overtake(step):

@@ -210,11 +210,12 @@ def beside(action: Callable[[], object], seconds: float) -> threading.Thread:
 def test_nobody_waits_while_the_rows_are_written_and_what_comes_in_is_erased_too(tmp_path: Path) -> None:
     threads: list[threading.Thread] = []
 
+    lake = lake_in(tmp_path)
+
     def act() -> None:
         threads.append(beside(lambda: commit(lake, "x-2", ANN, CAT), 30))
         threads.append(beside(lambda: lake.vacuum(A, D, 1), 30))
 
-    lake = lake_in(tmp_path)
     lake._fault = once("lake-rewritten", act)
     commit(lake, "x-1", ANN, BOB)
     erased = erase(lake, ANN)
