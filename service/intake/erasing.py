@@ -248,7 +248,8 @@ class Erasures:
             if given_up or moved:
                 code = raised.code if isinstance(raised, ConcordatError) else EngineFailed.code
                 stands = ErasureState.ABORTED if lost else ErasureState.INTENDED
-                tx.log.append(_failed(row, self.clock(), code, stands, [dataset for dataset, _ in tables]))
+                written = [dataset for dataset, to in tables if to.version >= 0]
+                tx.log.append(_failed(row, self.clock(), code, stands, written))
             if lost:
                 tx.erasures.abort(row.id)
         for dataset in moved:
@@ -316,7 +317,7 @@ def _entry(row: ErasureRow, now: datetime) -> Entry:
 
 
 def _failed(row: ErasureRow, now: datetime, code: str, stands: ErasureState, datasets: list[str]) -> Entry:
-    """Return the entry of an erasure that is done in some datasets, and fails in the others."""
+    """Return the entry of an erasure that fails, with the datasets that were written anew all the same."""
     return replace(
         _entry(row, now),
         kind=Kind.FAILED,

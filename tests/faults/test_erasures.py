@@ -356,7 +356,7 @@ def test_an_erasure_whose_list_is_lost_between_two_datasets_is_told_for_what_was
     bench.faults = lambda _: None
     (told,) = failures(bench)
     assert told["result"] | {"erasure": ""} == {"erasure": "", "state": "aborted", "datasets": ["ed-assaults"]}
-    assert told["request"]["datasets"] == ["ed-assaults", "police-violence"]
+    assert {"ed-assaults", "police-violence"} < set(told["request"]["datasets"])
     assert (seen(bench, "ed-assaults", ANN), seen(bench, "police-violence", ANN)) == (0, 30)
     assert version(bench, "ed-assaults")[0] != before
     bench.broker.erasures.recover()
