@@ -36,7 +36,8 @@ class Settings:
         token_life: How long an access token from ``/oauth/token`` lasts.
         assertion_life: How far ahead a client assertion's ``exp`` may lie.
         purge_every: How often a serving broker removes what is kept no longer, purges what is due, completes erasures
-            that failed, and removes rows that open questions had held, beside once at its start.
+            that failed and questions that nobody answers any more, and removes rows that open questions had held,
+            beside once at its start.
     """
 
     state: Path

@@ -80,7 +80,8 @@ def erase(
 
 
 def _lines(receipt: dict[str, Any], persons: Persons) -> list[Any]:
-    said = f"{receipt.get('erasure')}: {len(persons.pseudonyms)} persons asked for are in the data no more"
+    # What was done: whether any of them was there is told to nobody but the supplier, in rows.
+    said = f"{receipt.get('erasure')}: every dataset reached is without the {len(persons.pseudonyms)} persons asked for"
     lines = [render.plain(said, "green")]
     lines += [render.plain(f"{item.get('dataset')}: {item.get('rows')} rows") for item in receipt.get("datasets", ())]
     lines += [

@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.canonical import digest_of
@@ -165,13 +165,19 @@ class Completion:
             raise Conflict("the intent has a release", code="released_already")
         tx.answers.set_intent_state(intent.id, "released")
 
-    def recover(self) -> int:
-        """Complete every open intent, as after a crash; return how many."""
+    def recover(self, older_than: timedelta | None = None) -> int:
+        """Complete every open intent, as after a crash; return how many.
+
+        Args:
+            older_than: Leave alone those that were charged less than this ago: whoever was asked may be about to
+                answer. No intent gets two releases, whoever completes it how often.
+        """
+        last = self.clock() - older_than if older_than is not None else None
         with self.store.read() as tx:
             found = [tx.answers.intent(intent) for intent in tx.answers.open_intents()]
         done = 0
         for intent in found:
-            if intent is None:
+            if intent is None or (last is not None and datetime.fromisoformat(intent.created_at) > last):
                 continue
             try:
                 self.complete(self.compute(intent))

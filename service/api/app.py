@@ -1,11 +1,9 @@
-"""The web application: routes, errors, headers, and the checkpoint that follows the log on the tick."""
+"""The web application: routes, errors, headers, and the jobs that run beside them."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from collections.abc import AsyncIterator
 
 import anyio
 from fastapi import FastAPI
@@ -19,6 +17,7 @@ from service.api import (
     agreements,
     approvals,
     audit,
+    background,
     budget,
     erasures,
     extracts,
@@ -30,9 +29,7 @@ from service.api import (
     versions,
 )
 from service.api.broker import Broker
-from service.errors import ConcordatError
 
-_LOG = logging.getLogger(__name__)
 _THREADS = 64
 _DESCRIPTION = """A broker through which partner agencies answer each other's questions without handing over records.
 
@@ -57,6 +54,7 @@ def create(broker: Broker | None, version: str) -> FastAPI:
         openapi_url="/openapi.json",
     )
     app.state.broker = broker
+    app.state.health = background.Health()
     problems.install(app)
     for part in (
         aggregates, approvals, budget, audit, extracts, erasures, agreements, versions, simulate, renderings, sign_in,
@@ -77,38 +75,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     await run_in_threadpool(broker.log.checkpoint_now, broker.clock())
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_checkpoints, broker)
-        tasks.start_soon(_regularly, "retention", broker.retention.run, broker.settings.purge_every)
-        tasks.start_soon(_regularly, "purge", broker.purges.run, broker.settings.purge_every)
-        tasks.start_soon(_leftovers, broker)
+        background.start(tasks, broker, app.state.health)
         yield
         tasks.cancel_scope.cancel()
     broker.close()
-
-
-async def _checkpoints(broker: Broker) -> None:
-    """Sign a checkpoint on every tick on which the log has grown."""
-    while True:
-        await anyio.sleep(broker.settings.answer_time_step)
-        await run_in_threadpool(broker.log.checkpoint_now, broker.clock())
-
-
-async def _regularly(what: str, run: Callable[[], object], every: timedelta) -> None:
-    """Do what is due at the start, and from time to time."""
-    while True:
-        try:
-            await run_in_threadpool(run)
-        except ConcordatError as error:
-            _LOG.error("%s: %s", what, error.detail)
-        await anyio.sleep(every.total_seconds())
-
-
-async def _leftovers(broker: Broker) -> None:
-    """From time to time, complete erasures that failed, and remove rows that a question held when they were removed."""
-    while True:
-        await anyio.sleep(broker.settings.purge_every.total_seconds())
-        await run_in_threadpool(broker.erasures.recover)
-        await run_in_threadpool(broker.intake.vacuum_all)
 
 
 class _Outermost:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from service.api.background import Health
 from service.api.broker import Broker, of
 from service.errors import Unauthenticated
 
@@ -22,9 +23,11 @@ def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz", summary="Readiness")
-def readyz(broker: Annotated[Broker, Depends(of)]) -> JSONResponse:
-    """The control database answers and the log has a checkpoint."""
+def readyz(request: Request, broker: Annotated[Broker, Depends(of)]) -> JSONResponse:
+    """The control database answers, the log has a checkpoint, and new ones are signed."""
     broker.ready()
+    health: Health = request.app.state.health
+    health.check()
     return JSONResponse({"status": "ready"})
 
 

@@ -7,7 +7,7 @@ file is lost, which no crash can do.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -111,16 +111,20 @@ class Completion:
         means.fault("withdrawal-recorded")
         return made
 
-    def expiry(self, row: ExtractRow) -> bool:
+    def expiry(self, row: ExtractRow, along: Collection[str] = ()) -> bool:
         """Take an extract that is expiring out of its table and record it.
+
+        Args:
+            row: The extract.
+            along: Others of the dataset that are EXPIRING, whose rows may leave with it; each is recorded by itself.
 
         Returns:
             Whether this call did; False where another process has, or where a purge took the extract meanwhile.
         """
         means = self._means
         try:
-            version = means.lake.withdraw(row.agreement.id, row.dataset, row.id)
-        except RuntimeError:
+            version = means.lake.withdraw(row.agreement.id, row.dataset, row.id, along)
+        except (RuntimeError, Conflict):
             if self._state(row) is State.EXPIRING:
                 raise
             return False  # the table is purged

@@ -6,6 +6,7 @@
 3. *Settle*: pushes that were intended before are completed, so that none brings the persons back in behind.
 4. *Lake commits*: each dataset is written anew without the persons, matched or not. Questions do not see it yet.
 5. *Record* (one transaction): the log entry, the signed receipt, a new data version of every dataset reached.
+   Where a dataset fails, the others are moved and told as failed, and the erasure stays intended, to be tried again.
 6. *Forget*: the list goes, and the files that held the persons go, unless an open question was charged for them.
 
 The answer, and the entry, tell of 4 only where the rows are the caller's own. The route waits for the tick before 5.
@@ -14,8 +15,8 @@ The answer, and the entry, tell of 4 only where the rows are the caller's own. T
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,6 +46,7 @@ from service.intake.reached import Reached, check_held, reached
 FORGOTTEN_AFTER = timedelta(hours=1)
 """A list without an intent is removed when it is so old that no request can still be about to store one."""
 
+_LOST = "the list of persons was lost before they were erased everywhere: send it again"
 _LOG = logging.getLogger(__name__)
 
 
@@ -158,18 +160,26 @@ class Erasures:
     def remove(self, row: ErasureRow) -> Removed:
         """Take the persons out of every dataset reached: steps 3 and 4. Questions see nothing of it yet.
 
+        Where it fails in some datasets the others are done all the same, and questions see these from now on.
+
         Raises:
             Conflict: ``in_progress``: a dataset is being changed by others; the erasure stays intended.
-            EngineFailed: rows could not be rewritten, and the erasure stays intended; or its list of persons is lost.
+            EngineFailed: rows could not be rewritten, and the erasure stays intended; or its list of persons is lost,
+                and it is given up.
         """
         if row.receipt is not None:
             return Removed(row, ())
-        try:
-            tables = tuple((dataset, self._erase(row, dataset)) for dataset in row.datasets)
-        except PersonsLost:
-            return Removed(self._give_up(row), ())
+        tables: list[tuple[str, Erased]] = []
+        failures: list[Exception] = []
+        for dataset in row.datasets:
+            try:
+                tables.append((dataset, self._erase(row, dataset)))
+            except Exception as error:  # noqa: BLE001 - one damaged table must not keep persons in the others
+                failures.append(error)
+        if failures:
+            return Removed(self._record_part(row, tables, failures), ())
         self.fault("erasure-removed")
-        return Removed(row, tables)
+        return Removed(row, tuple(tables))
 
     def record(self, removed: Removed) -> dict[str, Any]:
         """Log the erasure, move the data versions, and let go of list and files: steps 5 and 6.
@@ -216,14 +226,45 @@ class Erasures:
             return Erased(-1, 0)  # nothing was ever taken
         return self.lake.erase(agreement, dataset, self.schema_of(newest), row.id)
 
-    def _give_up(self, row: ErasureRow) -> ErasureRow:
-        """Return the row as another broker has completed it; abort it where its persons are lost indeed."""
+    def _record_part(
+        self, row: ErasureRow, tables: Sequence[tuple[str, Erased]], failures: Sequence[Exception]
+    ) -> ErasureRow:
+        """Let questions see the datasets that were written anew, and log that the others were not.
+
+        Returns:
+            The row as another broker has completed it meanwhile.
+
+        Raises:
+            Exception: the first of the failures; or ``EngineFailed``, where the persons are lost: it is given up then.
+        """
+        lost = any(isinstance(failure, PersonsLost) for failure in failures)
+        raised = EngineFailed(_LOST) if lost else failures[0]
         with self.store.write() as tx:
             known = tx.erasures.get(row.id)
             if known is not None and known.receipt is not None:
                 return known
-            tx.erasures.abort(row.id)
-        raise EngineFailed("the list of persons was lost before they were erased: send it again")
+            moved = self._move(tx, row, tables)
+            given_up = lost and known is not None and known.state is ErasureState.INTENDED
+            if given_up or moved:
+                code = raised.code if isinstance(raised, ConcordatError) else EngineFailed.code
+                stands = ErasureState.ABORTED if lost else ErasureState.INTENDED
+                written = [dataset for dataset, to in tables if to.version >= 0]
+                tx.log.append(_failed(row, self.clock(), code, stands, written))
+            if lost:
+                tx.erasures.abort(row.id)
+        for dataset in moved:
+            self.vacuum(row.agreement.id, dataset)
+        raise raised from None
+
+    def _move(self, tx: Transaction, row: ErasureRow, tables: Sequence[tuple[str, Erased]]) -> list[str]:
+        """Move the data versions of those datasets that questions still see with the persons; return which."""
+        agreement, now = row.agreement.id, self.clock()
+        behind = [
+            (name, to.version) for name, to in tables if to.version > tx.answers.data_version(agreement, name).lake
+        ]
+        for dataset, version in behind:
+            tx.extracts.move_data_version(agreement, dataset, version, now)
+        return [dataset for dataset, _ in behind]
 
     def _record(self, row: ErasureRow, tables: tuple[tuple[str, Erased], ...]) -> dict[str, Any]:
         with self.store.write() as tx:
@@ -272,6 +313,16 @@ def _entry(row: ErasureRow, now: datetime) -> Entry:
         },
         decision=Decision("allowed", "allowed"),
         result={"erasure": row.id},
+    )
+
+
+def _failed(row: ErasureRow, now: datetime, code: str, stands: ErasureState, datasets: list[str]) -> Entry:
+    """Return the entry of an erasure that fails, with the datasets that were written anew all the same."""
+    return replace(
+        _entry(row, now),
+        kind=Kind.FAILED,
+        decision=Decision("failed", code),
+        result={"erasure": row.id, "state": stands.value, "datasets": datasets},
     )
 
 

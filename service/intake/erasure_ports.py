@@ -18,7 +18,10 @@ from service.intake.ports import ExtractStore
 
 
 class ErasureState(StrEnum):
-    """Where an erasure stands: INTENDED leads to DONE, or to ABORTED where its list of persons is lost."""
+    """Where an erasure stands: INTENDED leads to DONE, or to ABORTED where its list of persons is lost.
+
+    Of both INTENDED and ABORTED ones the log tells which datasets were written anew, where some were.
+    """
 
     INTENDED = "intended"
     DONE = "done"
@@ -95,8 +98,30 @@ class ErasureStore(Protocol):
         ...
 
 
+class DataVersion(Protocol):
+    """What questions see of a dataset."""
+
+    @property
+    def lake(self) -> int:
+        """The version of its table; -1 where there is none."""
+        ...
+
+
+class DataVersions(Protocol):
+    """Tells what questions see."""
+
+    def data_version(self, agreement: str, dataset: str) -> DataVersion:
+        """Return the data version that a question asked now would be charged for."""
+        ...
+
+
 class Transaction(Protocol):
     """A transaction that can reach what erasing needs."""
+
+    @property
+    def answers(self) -> DataVersions:
+        """The data versions that questions see."""
+        ...
 
     @property
     def agreements(self) -> AgreementStore:

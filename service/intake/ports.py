@@ -17,7 +17,7 @@ Rows of a COMMITTED, REPLACING or WITHDRAWING extract count as pushed (``STANDIN
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -271,8 +271,11 @@ class Lake(Protocol):
         """
         ...
 
-    def withdraw(self, agreement: str, dataset: str, extract: str) -> int:
-        """Take a committed extract out; return the first version without it, the same when repeated."""
+    def withdraw(self, agreement: str, dataset: str, extract: str, along: Collection[str] = ()) -> int:
+        """Take a committed extract out; return the first version without it, the same when repeated.
+
+        Of those that are to go along, the commit may take out some too; each is still withdrawn by itself.
+        """
         ...
 
     def committed(self, agreement: str, dataset: str, extract: str) -> int | None:

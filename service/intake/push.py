@@ -16,7 +16,7 @@ A crash before step 4 leaves a file that a recovery sweeps away. ``service.intak
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -202,9 +202,9 @@ class Pushes:
         self._means.fault("withdrawal-intended")
         return self._completion.withdrawal(row, caller, agreement)
 
-    def expire(self, row: ExtractRow) -> bool:
+    def expire(self, row: ExtractRow, along: Collection[str] = ()) -> bool:
         """Take an extract that is EXPIRING out of its dataset; see ``Completion.expiry``."""
-        return self._completion.expiry(row)
+        return self._completion.expiry(row, along)
 
     def finish(self, row: ExtractRow, schema_of: Callable[[ExtractRow], TableSchema]) -> None:
         """Complete the intent of one extract, STAGED or WITHDRAWING; see ``Completion.finish``."""

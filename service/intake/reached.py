@@ -30,12 +30,14 @@ class Reached:
         agreement: The newest version that tells so.
         datasets: Those with pseudonyms, sorted.
         records: Those without, which are not reached; of a supplier's own alone, sorted.
+        purged: Those that a version left out and whose purge was begun, which are not reached either; sorted.
     """
 
     reach: Reach
     agreement: AgreementRef
     datasets: tuple[str, ...]
     records: tuple[str, ...]
+    purged: tuple[str, ...] = ()
 
 
 def reached(store: AgreementStore, agreement: str, caller: Caller, wanted: Reach | None) -> Reached:
@@ -75,7 +77,8 @@ def check_held(store: AgreementStore, found: Reached, caller: Caller) -> None:
     """
     row = store.agreement(found.agreement.id)
     purges = row.purges if row is not None else ()
-    if EVERYBODY in purges or (found.reach is Reach.OWN and caller.party in purges):
+    own = found.reach is Reach.OWN and caller.party in purges
+    if EVERYBODY in purges or own or (found.purged and not found.datasets):
         raise Conflict("the records were purged, or are just being: nobody is in them any more", code="records_purged")
     if not found.datasets:
         raise Conflict(
@@ -99,11 +102,14 @@ def _supplier(row: VersionRow, dataset: str) -> str:
 
 
 def _reached(store: AgreementStore, reach: Reach, last: VersionRow, datasets: dict[str, VersionRow]) -> Reached:
+    gone = store.purged_datasets(last.agreement)
     persons: list[str] = []
     records: list[str] = []
+    purged: list[str] = []
     for name, row in sorted(datasets.items()):
         agreement = document(row.document)
         schema = library(store, agreement).schema(agreement.datasets[name].schema_)
-        (records if schema.pseudonym is None else persons).append(name)
+        (purged if name in gone else records if schema.pseudonym is None else persons).append(name)
     told = records if reach is Reach.OWN else []
-    return Reached(reach, AgreementRef(last.agreement, str(last.version), last.digest), tuple(persons), tuple(told))
+    reference = AgreementRef(last.agreement, str(last.version), last.digest)
+    return Reached(reach, reference, tuple(persons), tuple(told), tuple(purged))

@@ -98,16 +98,17 @@ class Retention:
     def _settle(self, agreement: str, dataset: str, now: datetime) -> list[Expired]:
         with self.store.read() as tx:
             rows = self._overdue(tx, agreement, dataset, now)
-        return [Expired(agreement, dataset, row.id) for row in rows if self._expire(row, now)]
+        begun = [made for row in rows if (made := self._intend(row, now)) is not None]
+        along = [row.id for row in begun]  # a file that holds many of them is written anew once
+        return [Expired(agreement, dataset, row.id) for row in begun if self.pushes.expire(row, along)]
 
-    def _expire(self, row: ExtractRow, now: datetime) -> bool:
+    def _intend(self, row: ExtractRow, now: datetime) -> ExtractRow | None:
         if row.state in PENDING:  # a crash interrupted it so long ago that its rows have to go by now
             self.pushes.finish(row, self.schema_of)
         begun = self._begin(row, now)
-        if begun is None:
-            return False
-        self.fault("expiry-intended")
-        return self.pushes.expire(begun)
+        if begun is not None:
+            self.fault("expiry-intended")
+        return begun
 
     def _begin(self, row: ExtractRow, now: datetime) -> ExtractRow | None:
         """Step 1; None where the extract is not to go, or has gone."""

@@ -16,7 +16,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,18 +130,22 @@ def erased(
     return _made(rows, order, columns, extracts, target, spill, limits, words.parent)
 
 
-def without(source: Path, extract: str, target: Path, spill: Path, limits: Limits) -> Compacted | None:
-    """Write a compacted file again, in its order, without one extract's rows; None, and no file, where none is left.
+def without(source: Path, gone: Collection[str], target: Path, spill: Path, limits: Limits) -> Compacted | None:
+    """Write a compacted file again, in its order, without the rows of some of its extracts.
+
+    Returns:
+        What was written; None, and no file, where no extract is left.
 
     Raises:
         EngineFailed: as ``merge``.
     """
-    left = tuple(other for other in extracts_in(source) if other != extract)
+    left = tuple(other for other in extracts_in(source) if other not in gone)
     if not left:
         return None
     with _told_by_type():
         columns = [column for column in pq.read_schema(source).names if column != MEMBER]
-    rows = f"SELECT * FROM ({_rows([source], columns)}) WHERE {name(MEMBER)} <> {literal(extract)}"
+    kept = f"{name(MEMBER)} NOT IN ({', '.join(map(literal, gone))})"
+    rows = f"SELECT * FROM ({_rows([source], columns)}) WHERE {kept}"
     return _made(rows, "", columns, left, target, spill, limits)
 
 

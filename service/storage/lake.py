@@ -25,13 +25,13 @@ import json
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from deltalake import CommitProperties, DeltaTable, Field, PostCommitHookProperties, Schema, Transaction
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.schema import PrimitiveType
 from deltalake.transaction import AddAction, RemoveAction
 
@@ -51,12 +51,17 @@ _LOG = "_delta_log"
 _GRAVES = Path(".purged", "tables")
 """Where purged folders are put aside; no slug is its name, and it is a level deeper than any table."""
 _ATTEMPTS = 20
+_ATTEMPTS_BESIDE = 3
+"""So often are rows written anew while the table may be changed, before its other changes have to wait."""
 _LEAST = 2
 """Fewer files are not merged."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _TYPES = {"BIGINT": "long", "INTEGER": "integer", "BOOLEAN": "boolean", "DATE": "date", "VARCHAR": "string"}
 
 _LIMITS = Limits()
+
+_NOBODY = nullcontext()
+"""Held where whoever calls keeps others out already."""
 
 Fault = Callable[[str], None]
 _Change = tuple[list[AddAction | RemoveAction], list[str]]
@@ -84,6 +89,8 @@ class Lake:
         self._limits = limits
         self._fault = fault
         self._lock = threading.Lock()
+        self._erasing: dict[Path, threading.Lock] = {}
+        """One for each dataset: its erasures come one after the other, and hold up nothing else."""
 
     def stage_path(self, agreement: str, dataset: str, extract: str) -> Path:
         """Return where a new extract is to be staged, and make its folder.
@@ -116,7 +123,8 @@ class Lake:
 
         Raises:
             StagedFileLost: the staged file is gone or has another size than when it was checked.
-            Conflict: ``schema_changed`` where the table's columns differ from the schema's.
+            Conflict: ``schema_changed`` where the table's columns differ from the schema's; ``in_progress``; or
+                ``records_purged`` where a purge removes the table meanwhile.
             EngineFailed: the compacted file that holds the replaced extract cannot be rewritten; nothing was changed.
         """
         path = self._path(agreement, dataset, extract)
@@ -147,17 +155,26 @@ class Lake:
             if replaces is not None:
                 _slug(replaces)
             self._fault("lake-before-commit")
-            version = self._transact(table, folder, added=added, removed=replaces)
+            with _purge_told(folder):
+                version = self._transact(table, folder, added=added, removed=replaces)
             self._fault("lake-after-commit")
             return version
 
-    def withdraw(self, agreement: str, dataset: str, extract: str) -> int:
+    def withdraw(self, agreement: str, dataset: str, extract: str, along: Collection[str] = ()) -> int:
         """Take a committed extract out of its table.
+
+        Args:
+            agreement: The agreement.
+            dataset: The dataset.
+            extract: The extract.
+            along: Others that are to go too: those in the same compacted file go by the same commit, so that it is
+                written anew once, and withdrawing them tells the same version.
 
         Returns:
             The first version without it; the same when repeated.
 
         Raises:
+            Conflict: ``in_progress``; or ``records_purged`` where a purge removes the table meanwhile.
             EngineFailed: the compacted file that holds it cannot be rewritten; nothing was changed.
         """
         path = self._path(agreement, dataset, extract)
@@ -169,7 +186,8 @@ class Lake:
             if done is not None:
                 return done
             self._fault("lake-before-withdrawal")
-            version = self._transact(table, path.parent, removed=extract)
+            with _purge_told(path.parent):
+                version = self._transact(table, path.parent, removed=extract, along=along)
             self._fault("lake-after-withdrawal")
             return version
 
@@ -294,7 +312,11 @@ class Lake:
         for folder in sorted(self._root.glob("*/*")):
             table = _open(folder)
             for path in sorted(folder.glob(f"*{_SUFFIX}")):
-                if _SLUG.match(path.stem) and (table is None or table.transaction_version(path.stem) is None):
+                if not _SLUG.match(path.stem) or (
+                    table is not None and table.transaction_version(path.stem) is not None
+                ):
+                    continue
+                with suppress(FileNotFoundError):  # whoever wrote it has just removed it, or committed it and it left
                     modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
                     yield Stray(folder.parent.name, folder.name, path.stem, modified)
 
@@ -314,9 +336,11 @@ class Lake:
         """Write a dataset anew, into one file, without the rows of the persons that an erasure lists.
 
         All of it is written, whether or not a row matches: nothing but the rows themselves tells that one did.
+        Nobody waits while the rows are written, unless they are changed again and again meanwhile.
 
         Returns:
-            The first version without them, and how many rows that lost; the same when repeated.
+            The first version without them, and how many rows that lost; the same when repeated. No version where
+            there is no table, or where a purge removes it meanwhile.
 
         Raises:
             PersonsLost: the list is gone, and the dataset was not written anew yet.
@@ -324,7 +348,7 @@ class Lake:
             EngineFailed: the rows could not be rewritten; nothing was changed.
         """
         folder, words = self._folder(agreement, dataset), self._persons(agreement, erasure)
-        with self._lock:
+        with self._erasing.setdefault(folder, threading.Lock()):  # a repeated one waits for the first, and finds it
             table = _open(folder)
             if table is None:
                 return Erased(-1, 0)
@@ -340,9 +364,25 @@ class Lake:
                 removed = [_removed(path.stem) for path in sources]
                 return [_added(made), *removed], [made.path.stem, *(_left(path.stem) for path in sources)]
 
-            version = _attempt(table, folder, _erasure(erasure), change)
-            self._fault("lake-after-erasure")
-            return Erased(version, _rows_lost(folder, version))
+            try:
+                with _purge_told(folder):
+                    version = self._attempt_beside(table, folder, _erasure(erasure), change)
+                    self._fault("lake-after-erasure")
+                    return Erased(version, _rows_lost(folder, version))
+            except _TablePurged:
+                return Erased(-1, 0)
+
+    def _attempt_beside(self, table: DeltaTable, folder: Path, mark: str, change: Callable[[Path], _Change]) -> int:
+        """Make a change while others go on, so that they wait for its commit alone; see ``_attempt``.
+
+        The commit is of the version after the one that the rows are from, so whoever changes the table meanwhile has
+        them written again. Where that happens too often, the last attempts keep this process's other changes out.
+        """
+        try:
+            return _attempt(table, folder, mark, change, attempts=_ATTEMPTS_BESIDE, committing=self._lock)
+        except _Busy:
+            with self._lock:
+                return _attempt(table, folder, mark, change)
 
     def purge(self, agreement: str) -> None:
         """Remove everything of an agreement; the same when repeated, by whomever."""
@@ -373,7 +413,13 @@ class Lake:
                     sync(held)
 
     def _transact(
-        self, table: DeltaTable, folder: Path, *, added: AddAction | None = None, removed: str | None = None
+        self,
+        table: DeltaTable,
+        folder: Path,
+        *,
+        added: AddAction | None = None,
+        removed: str | None = None,
+        along: Collection[str] = (),
     ) -> int:
         """Add and remove an extract in one commit and bring it to disk; a lost race is run again on the newer state.
 
@@ -383,26 +429,28 @@ class Lake:
         mark = _removal(removed or "") if added is None else Path(added.path).stem
 
         def change(rewritten: Path) -> _Change:
-            actions, apps = self._removal_of(table, folder, removed, rewritten) if removed else ([], [])
+            actions, apps = self._removal_of(table, folder, removed, along, rewritten) if removed else ([], [])
             return [*actions, *([] if added is None else [added])], apps
 
         return _attempt(table, folder, mark, change)
 
     def _removal_of(
-        self, table: DeltaTable, folder: Path, extract: str, rewritten: Path
-    ) -> tuple[list[AddAction | RemoveAction], list[str]]:
+        self, table: DeltaTable, folder: Path, extract: str, along: Collection[str], rewritten: Path
+    ) -> _Change:
         """Return what takes an extract's rows out of the table, and the marks of it; nothing where it has none there.
 
-        Where they lie in a compacted file, the rest of that file is written anew first.
+        Where they lie in a compacted file, the rest of that file is written anew first, without those that go along.
         """
         names = _names(table)
         if f"{extract}{_SUFFIX}" in names:
             return [_removed(extract)], [_removal(extract)]
         for holder in (folder / name for name in names if made_from(Path(name).stem) is not None):
-            if extract in extracts_in(holder):
-                made = without(holder, extract, rewritten, self._spill, self._limits)
+            held = extracts_in(holder)
+            if extract in held:
+                gone = {extract, *along} & set(held)
+                made = without(holder, gone, rewritten, self._spill, self._limits)
                 self._fault("lake-rewritten")
-                marks = [_removal(extract), _left(holder.stem)]
+                marks = [*map(_removal, sorted(gone)), _left(holder.stem)]
                 if made is None:
                     return [_removed(holder.stem)], marks
                 return [_removed(holder.stem), _added(made)], [*marks, rewritten.stem]
@@ -418,14 +466,49 @@ class Lake:
         return self._folder(agreement, dataset) / f"{_slug(extract)}{_SUFFIX}"
 
 
-def _attempt(table: DeltaTable, folder: Path, mark: str, change: Callable[[Path], _Change]) -> int:
+class _Busy(Conflict):
+    """Others change the dataset again and again."""
+
+    def __init__(self) -> None:
+        super().__init__("the dataset is being changed by others: try again", code="in_progress")
+
+
+class _TablePurged(Conflict):
+    """A purge, by another process, has removed the table since it was read."""
+
+    def __init__(self) -> None:
+        super().__init__("the dataset's records were purged meanwhile", code="records_purged")
+
+
+@contextmanager
+def _purge_told(folder: Path) -> Iterator[None]:
+    """Tell a purge by another process, which took the table away under our hands, from whatever follows of it."""
+    try:
+        yield
+    except (DeltaError, EngineFailed, FileNotFoundError, PersonsLost):
+        if _open(folder) is None:
+            raise _TablePurged from None
+        raise
+
+
+def _attempt(
+    table: DeltaTable,
+    folder: Path,
+    mark: str,
+    change: Callable[[Path], _Change],
+    *,
+    attempts: int = _ATTEMPTS,
+    committing: AbstractContextManager[object] = _NOBODY,
+) -> int:
     """Make a change in one commit and bring it to disk; a lost race is run again on the newer state.
 
     Args:
-        table: As it was last read.
+        table: As it was last read; when this ends, as it was read last.
         folder: Where it lies.
         mark: Tells that the change was made.
         change: Returns it for the table as it is read; where rows are rewritten, they go into the file it is given.
+        attempts: How many races may be lost.
+        committing: Held while the commit is made.
 
     Returns:
         The version of the commit, or of an earlier one that did the same.
@@ -434,14 +517,15 @@ def _attempt(table: DeltaTable, folder: Path, mark: str, change: Callable[[Path]
         EngineFailed: rows cannot be rewritten; nothing was changed.
         Conflict: ``in_progress``.
     """
-    for _ in range(_ATTEMPTS):
+    for _ in range(attempts):
         done = table.transaction_version(mark)
         if done is not None:
             return done
         rewritten = folder / f"{new_name(table.version())}{_SUFFIX}"
         try:
             actions, apps = change(rewritten)
-            return _commit(table, folder, actions, [mark, *apps])
+            with committing:
+                return _commit(table, folder, actions, [mark, *apps])
         except (CommitFailedError, EngineFailed) as error:
             read = table.version()
             table.update_incremental()
@@ -449,7 +533,7 @@ def _attempt(table: DeltaTable, folder: Path, mark: str, change: Callable[[Path]
                 raise  # otherwise a file that was compacted meanwhile may be gone already
         finally:
             _discard(folder, rewritten)
-    raise Conflict("the dataset is being changed by others: try again", code="in_progress")
+    raise _Busy
 
 
 def _rows_lost(folder: Path, version: int) -> int:
@@ -532,7 +616,10 @@ def _overtaken(table: DeltaTable, stem: str) -> bool:
 
 def _discard(folder: Path, target: Path) -> None:
     """Remove a compacted file unless it was committed, which alone the table's log can tell."""
-    if target.exists() and DeltaTable(str(folder)).transaction_version(target.stem) is None:
+    if not target.exists():
+        return
+    table = _open(folder)
+    if table is None or table.transaction_version(target.stem) is None:
         target.unlink(missing_ok=True)
 
 

@@ -69,6 +69,13 @@ def test_a_steward_erases_everywhere_from_standard_input_and_learns_nothing(stag
     assert files_with(served.state / "broker" / "lake", BOB) == []
 
 
+def test_what_is_said_of_an_erasure_everywhere_is_what_was_done_and_not_who_was_there(run):
+    done = run("-", "--reason", "a court's order", "--everywhere", said=f"{'d4' * 32}\n", party="as-opcc")
+    assert done.exit_code == 0, done.stderr
+    assert "every dataset reached is without the 1 persons asked for" in done.stdout
+    assert "rows" not in done.stdout
+
+
 def test_identifiers_become_pseudonyms_on_this_side(stage, run):
     served, folder, cat = stage
     named = ("--pseudonym-key", folder / "pseudonyms.key", "--id-type", "nhs-number")

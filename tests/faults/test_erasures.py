@@ -217,9 +217,11 @@ def test_pushes_withdrawals_compactions_and_erasures_at_once_on_two_brokers_lose
         compacting = pool.submit(compact)
         work = [pool.submit(push, number) for number in range(len(bodies))]
         work += [pool.submit(erase, number) for number in range(6)]
-        for item in work:
-            item.result()
-        done.set()
+        try:
+            for item in work:
+                item.result()
+        finally:
+            done.set()
         compacting.result()
     assert set(failed) <= {"in_progress"}
     for number in range(6):
@@ -277,6 +279,51 @@ def test_an_erasure_that_failed_stays_intended_and_is_completed_later_without_be
     assert seen(bench, "police-violence", ANN) == 0
 
 
+def damaged(bench: Bench, dataset: str) -> tuple[Path, bytes]:
+    """Cut a dataset's file in two; return what it was."""
+    (path,) = lake(bench).rglob(f"{dataset}/*.parquet")
+    good = path.read_bytes()
+    path.write_bytes(good[: len(good) // 2])
+    return path, good
+
+
+def failures(bench: Bench) -> list[Any]:
+    return [entry for entry in bench.entries() if entry["kind"] == "failed"]
+
+
+def test_a_damaged_dataset_of_one_supplier_keeps_no_person_in_those_of_the_others(bench):
+    before = {dataset: version(bench, dataset)[0] for _, dataset in PUSHED}
+    path, good = damaged(bench, "ed-assaults")
+    with pytest.raises(EngineFailed):
+        bench.erase("as-opcc", [ANN], "all", Role.STEWARD)
+    assert (seen(bench, "police-violence", ANN), seen(bench, "police-violence", BOB)) == (0, 30)
+    assert version(bench, "police-violence")[0] != before["police-violence"]
+    assert version(bench, "ed-assaults")[0] == before["ed-assaults"]
+    assert files_with(lake(bench) / AGREEMENT / "police-violence", ANN) == [], "nor on the disk"
+    (told,) = failures(bench)
+    assert told["decision"] == {"outcome": "failed", "code": "engine_failed", "clauses": []}
+    assert told["result"] | {"erasure": ""} == {"erasure": "", "state": "intended", "datasets": ["police-violence"]}
+    assert "erased" not in bench.kinds()
+    for _ in range(3):
+        bench.broker.erasures.recover()
+    assert len(failures(bench)) == 1, "what fails again the same way is told once"
+    path.write_bytes(good)
+    bench.broker.erasures.recover()
+    assert bench.kinds().count("erased") == 1
+    assert files_with(lake(bench), ANN) == []
+    assert [seen(bench, dataset, BOB) for _, dataset in PUSHED] == [30, 30]
+
+
+def test_a_push_that_comes_in_while_another_dataset_is_damaged_stays_in(bench, tmp_path):
+    path, good = damaged(bench, "ed-assaults")
+    with pytest.raises(EngineFailed):
+        bench.erase("as-opcc", [ANN], "all", Role.STEWARD)
+    bench.push("as-police", "police-violence", about(small_extract(tmp_path, "police-violence", 20), BOB), "next")
+    path.write_bytes(good)
+    bench.broker.erasures.recover()
+    assert (seen(bench, "police-violence", ANN), seen(bench, "police-violence", BOB)) == (0, 50)
+
+
 def test_an_erasure_whose_list_is_lost_is_given_up_and_can_be_sent_again(bench):
     bench.faults = stop_at("erasure-intended")
     with pytest.raises(Stop):
@@ -287,7 +334,52 @@ def test_an_erasure_whose_list_is_lost_is_given_up_and_can_be_sent_again(bench):
     with pytest.raises(EngineFailed):
         bench.erase("as-police", [ANN])
     assert seen(bench, "police-violence", ANN) == 30
+    (told,) = failures(bench)
+    assert told["result"] | {"erasure": ""} == {"erasure": "", "state": "aborted", "datasets": []}
     assert bench.erase("as-police", [ANN])["datasets"] == [{"dataset": "police-violence", "rows": 30}]
+
+
+def test_an_erasure_whose_list_is_lost_between_two_datasets_is_told_for_what_was_done_and_can_be_sent_again(
+    bench, tmp_path
+):
+    lists: list[Path] = []
+
+    def lose(step: str) -> None:
+        if step == "lake-after-erasure" and not lists:
+            lists.extend(lake(bench).rglob("*.list"))
+            lists[0].unlink()
+
+    bench.faults = lose
+    before = version(bench, "ed-assaults")[0]
+    with pytest.raises(EngineFailed):
+        bench.erase("as-opcc", [ANN], "all", Role.STEWARD)
+    bench.faults = lambda _: None
+    (told,) = failures(bench)
+    assert told["result"] | {"erasure": ""} == {"erasure": "", "state": "aborted", "datasets": ["ed-assaults"]}
+    assert {"ed-assaults", "police-violence"} < set(told["request"]["datasets"])
+    assert (seen(bench, "ed-assaults", ANN), seen(bench, "police-violence", ANN)) == (0, 30)
+    assert version(bench, "ed-assaults")[0] != before
+    bench.broker.erasures.recover()
+    assert len(failures(bench)) == 1
+    bench.erase("as-opcc", [ANN], "all", Role.STEWARD)
+    assert files_with(lake(bench), ANN) == []
+    assert [seen(bench, dataset, BOB) for _, dataset in PUSHED] == [30, 30]
+
+
+def test_an_erasure_of_one_dataset_keeps_no_push_to_another_waiting(bench, tmp_path):
+    body, waited = small_extract(tmp_path, "ed-assaults", 30, seed=4), []
+
+    def push(step: str) -> None:
+        if step == "lake-rewritten":
+            thread = threading.Thread(target=lambda: bench.push("bri-ed", "ed-assaults", body, "other"))
+            thread.start()
+            thread.join(20)
+            waited.append(thread.is_alive())
+
+    bench.faults = push
+    bench.erase("as-police", [ANN])
+    bench.faults = lambda _: None
+    assert waited == [False]
 
 
 STOPS: dict[str, Callable[[Bench], Any]] = {

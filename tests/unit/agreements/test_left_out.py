@@ -16,6 +16,7 @@ from schemas.agreement import SIGNATURE_TYPE, signature_payload
 from schemas.jws import public_key, sign, verify
 from service.agreements.purging import PURGE_STEPS
 from service.errors import ConcordatError, NotFound
+from service.identity.caller import Role
 from service.operating import purge
 from service.storage.keyfiles import signing_key
 from tests.support.lifecycle import AGREEMENT, GRACE, ISSUER, make_bench, small_extract
@@ -389,3 +390,52 @@ def test_a_later_version_that_the_withdrawn_party_does_not_sign_moves_its_grace_
     assert run(bench) == []
     bench.now = begun + GRACE
     assert [party for party, _, _ in run(bench)] == ["bri-ed"]
+
+
+# --- erasures and the purge of what was left out
+
+ANN, BOB = "a1" * 32, "b2" * 32
+
+
+def purged(bench):
+    leave_out(bench, ED)
+    bench.now += GRACE
+    assert run(bench) == [("bri-ed", "left-out", (ED,))]
+
+
+def test_an_erasure_from_what_was_left_out_and_purged_is_refused_and_moves_nothing(bench):
+    receipt = bench.erase("bri-ed", [ANN], "before")
+    purged(bench)
+    with bench.broker.store.read() as tx:
+        before = tx.answers.data_version(AGREEMENT, ED)
+    assert code(bench.erase, "bri-ed", [BOB], "after") == "records_purged"
+    with bench.broker.store.read() as tx:
+        assert tx.answers.data_version(AGREEMENT, ED) == before
+    assert bench.erase("bri-ed", [ANN], "before") == receipt, "one that was made still gets its receipt"
+
+
+def test_a_stewards_erasure_reaches_what_is_left_after_the_purge_of_what_was_left_out(bench):
+    purged(bench)
+    bench.erase("as-opcc", [ANN], "all", Role.STEWARD)
+    (entry,) = [entry for entry in bench.entries() if entry["kind"] == "erased"]
+    assert POLICE in entry["request"]["datasets"]
+    assert ED not in entry["request"]["datasets"]
+
+
+def test_an_erasure_that_the_purge_by_another_broker_overtakes_is_completed_and_leaves_no_file(bench):
+    leave_out(bench, ED, party="bri-ed")
+    other = bench.replica()
+    done: list[tuple[str, str, tuple[str, ...]]] = []
+    bench.now += GRACE - MOMENT
+
+    def overtake(step):
+        if step == "lake-rewritten" and not done:
+            bench.now += MOMENT
+            done.extend(run(bench, other))
+
+    bench.faults = overtake
+    assert bench.erase("bri-ed", [ANN])["datasets"] == [{"dataset": ED, "rows": 0}]
+    assert done == [("bri-ed", "left-out", (ED,))]
+    assert ED not in datasets_on_disk(bench)
+    with bench.broker.store.read() as tx:
+        assert tx.erasures.pending() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from service.errors import EngineFailed
+from service.errors import Conflict, EngineFailed
 from service.intake.erasure_ports import Erased, PersonsLost
 from service.storage.compacted import extracts_in
 from service.storage.lake import Lake
@@ -196,6 +197,90 @@ def test_two_brokers_that_complete_one_erasure_make_one_commit(tmp_path: Path) -
     told.append(erase(lake, ANN))
     assert told == [Erased(newest(lake), 1)] * 2
     assert newest(lake) == 2
+
+
+def beside(action: Callable[[], object], seconds: float) -> threading.Thread:
+    """Do something in another thread, and wait for it as long as told."""
+    thread = threading.Thread(target=action)
+    thread.start()
+    thread.join(seconds)
+    return thread
+
+
+def test_nobody_waits_while_the_rows_are_written_and_what_comes_in_is_erased_too(tmp_path: Path) -> None:
+    threads: list[threading.Thread] = []
+
+    lake = lake_in(tmp_path)
+
+    def act() -> None:
+        threads.append(beside(lambda: commit(lake, "x-2", ANN, CAT), 30))
+        threads.append(beside(lambda: lake.vacuum(A, D, 1), 30))
+
+    lake._fault = once("lake-rewritten", act)
+    commit(lake, "x-1", ANN, BOB)
+    erased = erase(lake, ANN)
+    assert len(threads) == 2
+    assert not any(thread.is_alive() for thread in threads)
+    assert erased == Erased(newest(lake), 2)
+    assert rows_at(lake, erased.version).total() == 2
+    lake.vacuum(A, D, erased.version)
+    assert holding(lake, ANN) == []
+    assert len(on_disk(lake)) == 1
+
+
+def test_an_erasure_that_pushes_overtake_again_and_again_makes_them_wait_at_last_and_is_done(tmp_path: Path) -> None:
+    threads: list[threading.Thread] = []
+    lake = lake_in(tmp_path)
+
+    def fault(step: str) -> None:
+        if step == "lake-rewritten":
+            name = f"x-{len(threads) + 2}"
+            threads.append(beside(lambda: commit(lake, name, ANN, CAT), 1 if len(threads) < 3 else 0.5))
+
+    commit(lake, "x-1", ANN, BOB)
+    lake._fault = fault
+    erased = erase(lake, ANN)
+    for thread in threads:
+        thread.join(30)
+    assert (len(threads), erased.rows) == (4, 4), "three were overtaken, and the fourth kept a push waiting"
+    assert rows_at(lake, erased.version).total() == 4
+    assert newest(lake) == erased.version + 1, "which came after it"
+    assert rows_at(lake, newest(lake)).total() == 6
+
+
+@pytest.mark.parametrize("purge", [lambda lake: lake.purge_dataset(A, D), lambda lake: lake.purge(A)])
+@pytest.mark.parametrize("step", ["lake-rewritten", "lake-after-erasure"])
+def test_an_erasure_that_a_purge_by_another_process_overtakes_leaves_nothing(
+    tmp_path: Path, step: str, purge: Callable[[Lake], None]
+) -> None:
+    other = lake_in(tmp_path)
+    lake = lake_in(tmp_path, once(step, lambda: purge(other)))
+    commit(lake, "x-1", ANN, BOB)
+    assert erase(lake, ANN) == Erased(-1, 0)
+    assert not (lake._root / A / D).exists()
+
+
+ACTS: dict[str, Callable[[Lake], object]] = {
+    "lake-before-commit": lambda lake: commit(lake, "x-3", CAT),
+    "lake-before-withdrawal": lambda lake: lake.withdraw(A, D, "x-1"),
+    "lake-rewritten": lambda lake: lake.withdraw(A, D, "x-1"),
+}
+
+
+@pytest.mark.parametrize("step", ACTS)
+def test_a_push_or_withdrawal_that_a_purge_by_another_process_overtakes_is_refused_and_leaves_nothing(
+    tmp_path: Path, step: str
+) -> None:
+    other = lake_in(tmp_path)
+    lake = lake_in(tmp_path, once(step, lambda: other.purge_dataset(A, D)))
+    commit(other, "x-1", ANN, BOB)
+    commit(other, "x-2", CAT)
+    if step == "lake-rewritten":
+        compact(other)
+    with pytest.raises(Conflict) as caught:
+        ACTS[step](lake)
+    assert caught.value.code == "records_purged"
+    assert not (lake._root / A / D).exists()
 
 
 # --- failures

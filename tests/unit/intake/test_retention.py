@@ -253,6 +253,47 @@ def test_an_extract_leaves_a_compacted_file_and_no_file_on_the_disk_holds_its_ro
                 assert not words & {row[0] for row in read.fetchall()}
 
 
+def test_a_merged_file_is_written_anew_once_for_all_extracts_that_fall_due_in_it(tmp_path):
+    bench = make_bench(tmp_path, edit=kept_a_month)
+    written = []
+    for number in range(5):
+        bench.push("as-police", POLICE, small_extract(tmp_path, POLICE, 40, seed=number + 1), f"due-{number}")
+    bench.now += timedelta(days=5)
+    bench.push("as-police", POLICE, small_extract(tmp_path, POLICE, 40, seed=50), "stays")
+    bench.broker.compaction.run()
+    bench.faults = lambda step: written.append(step) if step == "lake-rewritten" else None
+    bench.now += timedelta(days=28)
+    assert len(run(bench)) == 5
+    assert len(written) == 1
+    assert sorted(states(bench).values()) == ["committed"] + ["expired"] * 5
+    assert bench.kinds().count("expired") == 5, "each has its entry, and its supplier's receipt"
+    assert len(now_rows(bench)) == 40
+    assert len(on_disk(bench)) == 1
+    bench.close()
+
+
+def test_extracts_that_left_a_merged_file_together_are_recorded_by_the_next_run_where_a_crash_came_between(tmp_path):
+    bench = make_bench(tmp_path, edit=kept_a_month)
+    for number in range(3):
+        bench.push("as-police", POLICE, small_extract(tmp_path, POLICE, 40, seed=number + 1), f"due-{number}")
+    bench.broker.compaction.run()
+
+    def crash(step):
+        if step == "expiry-recorded":
+            raise RuntimeError("the process ends")
+
+    bench.now += timedelta(days=32)
+    bench.faults = crash
+    assert code(run, bench) == "retention_incomplete"
+    bench.faults = lambda _: None
+    assert bench.kinds().count("expired") == 1
+    assert len(now_rows(bench)) == 0
+    assert len(run(bench)) == 2
+    assert set(states(bench).values()) == {"expired"}
+    assert run(bench) == []
+    bench.close()
+
+
 def on_newest(bench):
     listed = bench.broker.intake.listed(bench.caller("as-police"), AGREEMENT, POLICE, 1, None)
     return listed[0]["extract"]
