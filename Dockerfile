@@ -8,8 +8,8 @@ WORKDIR /src
 # Locks first: the layers above the code change only when a lock does. The environment gets no pip.
 COPY requirements/ requirements/
 RUN python -m venv --without-pip /opt/concordat \
- && python -m pip --python /opt/concordat install --require-hashes -r requirements/service.txt \
- && python -m pip install --require-hashes -r requirements/build.txt
+ && python -m pip --python /opt/concordat install --require-hashes --no-deps -r requirements/service.txt \
+ && python -m pip install --require-hashes --no-deps -r requirements/build.txt
 COPY . .
 RUN python -m pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /dist . \
  && python -m pip --python /opt/concordat install --no-index --no-deps /dist/*.whl

@@ -25,15 +25,18 @@ help: ## list the targets
 setup: $(INSTALLED) ## make .venv from the hashed lock
 
 # A stamp is written last, so an interrupted or failed install starts again from an empty folder.
+# --no-deps, for the lock is whole: left to resolve, older pips go by the newest release that an extra allows
+# (coverage[toml]) and then refuse it, as it is not the one that is locked. pip check tells whether it is whole.
 $(LOCKED): requirements/dev.txt
 	@test -n '$(PYTHON)' || { echo 'Concordat needs Python 3.11, 3.12 or 3.13: make PYTHON=path' >&2; exit 1; }
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps --requirement requirements/dev.txt
 	@touch $@
 
 # Apart, because a changed command or version in pyproject.toml needs no new environment.
 $(INSTALLED): $(LOCKED) pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
 	@touch $@
 
 demo: setup ## the whole story on this machine, then it serves until Ctrl-C (ONCE=1 stops)

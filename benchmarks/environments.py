@@ -67,7 +67,7 @@ class Peer:
             # What one lock holds builds what the next one holds; nothing comes without a hash.
             _call(
                 self.name, sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet",
-                "--require-hashes", "--no-build-isolation", "--disable-pip-version-check",
+                "--require-hashes", "--no-deps", "--no-build-isolation", "--disable-pip-version-check",
                 "--requirement", str(PEERS / lock),
             )  # fmt: skip
         stamp.touch()
