@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -117,6 +118,7 @@ class Compaction:
     most_files: int
     fault: Callable[[str], None] = no_fault
     _running: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    _pushed: deque[tuple[str, str]] = field(default_factory=deque, repr=False, compare=False)
 
     def run(self, agreement: str | None = None, dataset: str | None = None) -> list[Outcome]:
         """Compact every dataset that was ever pushed to, or those of an agreement or of a name, and vacuum it.
@@ -132,17 +134,25 @@ class Compaction:
     def after_push(self, agreement: str, dataset: str) -> None:
         """Compact a dataset that has too many files; never raises, and never waits for another compaction.
 
+        One that is under way looks at the dataset once more when it ends, as a push may have overtaken it.
         What goes wrong is told by its type alone, as its words may quote a cell; the push is done anyway.
         """
-        if not self.most_files or not self._running.acquire(blocking=False):
+        if not self.most_files:
             return
+        self._pushed.append((agreement, dataset))
+        while self._pushed and self._running.acquire(blocking=False):
+            try:
+                while self._pushed:  # none but the holder of the lock takes any
+                    self._tidy(*self._pushed.popleft())
+            finally:
+                self._running.release()
+
+    def _tidy(self, agreement: str, dataset: str) -> None:
         try:
             if self._files(agreement, dataset) > self.most_files:
                 self.run(agreement, dataset)
-        except Exception as error:  # noqa: BLE001 - see above
+        except Exception as error:  # noqa: BLE001 - see ``after_push``
             _LOG.error("compaction of %s in %s failed with %s", dataset, agreement, type(error).__name__)
-        finally:
-            self._running.release()
 
     def _compact(self, row: ExtractRow) -> Outcome:
         agreement, dataset = row.agreement.id, row.dataset

@@ -472,3 +472,21 @@ def test_a_table_that_cannot_be_vacuumed_at_the_start_keeps_no_other_from_being_
     assert [record.getMessage() for record in caplog.records] == [f"{D} in {A} could not be vacuumed: OSError"]
     assert len(on_disk(desk)) == 1
     assert not list((desk.folder / "lake" / A / "others").glob("*.parquet"))
+
+
+def test_a_push_that_overtakes_a_compaction_has_its_dataset_compacted_when_that_ends(tmp_path: Path) -> None:
+    overtaken: list[str] = []
+
+    def overtake() -> None:
+        if not overtaken:
+            overtaken.append(str(beside(tmp_path).push(4, "key-3")["extract"]))
+            compaction.after_push(A, D)  # returns at once, as one is under way
+
+    desk = beside(tmp_path, at(COMPACTION_STEPS[0], overtake))
+    compaction = desk.compaction(most_files=1)
+    desk.push(1, "key-1")
+    desk.push(2, "key-2")
+    compaction.after_push(A, D)
+    assert overtaken
+    assert len(files(desk)) == 1
+    assert seen_rows(desk) == 7
