@@ -22,6 +22,7 @@ from service.policy.plan import (
     FlagKeys,
     Keys,
     Measured,
+    Quantiles,
 )
 
 Row = Mapping[str, Any]
@@ -116,11 +117,11 @@ def _persons(
 
 def _bins(measure: Measured) -> tuple[str | None, ...]:
     """Return a measure's own keys in each cell, of which most have none."""
-    return measure.detail.keys.keys if isinstance(measure.detail, Binned) else (None,)
+    return measure.detail.keys.keys if isinstance(measure.detail, Binned | Quantiles) else (None,)
 
 
 def _bin(measure: Measured, value: int | None) -> str:
-    assert isinstance(measure.detail, Binned)
+    assert isinstance(measure.detail, Binned | Quantiles)
     inside = [key for key, first, last in measure.detail.keys.bands if value is not None and first <= value <= last]
     return inside[0] if inside else "unknown"
 
