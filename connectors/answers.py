@@ -119,12 +119,7 @@ def check_withdrawal(receipt: Any, dataset: str, extract: str, keys: BrokerKeys)
     Raises:
         UnverifiedError: ``receipt_malformed``, ``receipt_differs``, or why the signature is none.
     """
-    if not isinstance(receipt, dict):
-        raise UnverifiedError("receipt_malformed", "the answer is no receipt")
-    keys.verify(receipt, RECEIPT_TYPE)
-    told = (receipt.get("dataset"), receipt.get("extract"), type(receipt.get("withdrawn")))
-    if told != (dataset, extract, str):
-        raise UnverifiedError("receipt_differs", "the receipt is not of the withdrawal of this extract")
+    _check_removal(receipt, "withdrawn", "withdrawal", dataset, extract, keys)
 
 
 def check_expiry(receipt: Any, dataset: str, extract: str, keys: BrokerKeys) -> None:
@@ -133,12 +128,16 @@ def check_expiry(receipt: Any, dataset: str, extract: str, keys: BrokerKeys) -> 
     Raises:
         UnverifiedError: ``receipt_malformed``, ``receipt_differs``, or why the signature is none.
     """
+    _check_removal(receipt, "expired", "expiry", dataset, extract, keys)
+
+
+def _check_removal(receipt: Any, member: str, what: str, dataset: str, extract: str, keys: BrokerKeys) -> None:
     if not isinstance(receipt, dict):
         raise UnverifiedError("receipt_malformed", "the answer is no receipt")
     keys.verify(receipt, RECEIPT_TYPE)
-    told = (receipt.get("dataset"), receipt.get("extract"), type(receipt.get("expired")))
+    told = (receipt.get("dataset"), receipt.get("extract"), type(receipt.get(member)))
     if told != (dataset, extract, str):
-        raise UnverifiedError("receipt_differs", "the receipt is not of the expiry of this extract")
+        raise UnverifiedError("receipt_differs", f"the receipt is not of the {what} of this extract")
 
 
 def check_signature_receipt(receipt: Any, sent: Mapping[str, Any], keys: BrokerKeys) -> None:

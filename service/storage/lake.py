@@ -8,32 +8,22 @@ recognised. Old versions stay readable until ``vacuum`` removes the files that o
 ``compact`` merges the files of a version into one (``service.storage.compacted``) and commits it in their place. The
 version after holds the same rows. An extract inside a compacted file is withdrawn or replaced by writing the file
 again without its rows, and the old one is removed by the same commit. ``erase`` writes all files into one as
-``compact`` does, without the rows of some persons.
-
-The marks, by application id; no extract's id has a slash:
-
-    <file>           the version that added it, an extract or a compacted file
-    <extract>/removed  the version that took an extract out of the dataset
-    <file>/left      the version that put a compacted file, or none, in this file's place
-    <version>/compacted  the version that holds the rows of that one, compacted
-    <erasure>/erased  the first version without the persons of an erasure
+``compact`` does, without the rows of some persons. Commits and their marks are ``service.storage.delta``'s.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deltalake import CommitProperties, DeltaTable, Field, PostCommitHookProperties, Schema, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.schema import PrimitiveType
-from deltalake.transaction import AddAction, RemoveAction
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction
 
 from schemas.table_schema import TableSchema
 from service.errors import Conflict, EngineFailed
@@ -41,31 +31,20 @@ from service.intake.check import Staged
 from service.intake.engine import Limits
 from service.intake.erasure_ports import Erased, PersonList, PersonsLost
 from service.intake.ports import StagedFileLost, Stray
-from service.layout import stored_columns
-from service.storage import person_lists
+from service.storage import delta, person_lists
 from service.storage.compacted import Compacted, erased, extracts_in, made_from, merge, new_name, sync, without
 
-PARTITION = "extract"
-_SUFFIX = ".parquet"
-_LOG = "_delta_log"
 _GRAVES = Path(".purged", "tables")
 """Where purged folders are put aside; no slug is its name, and it is a level deeper than any table."""
-_ATTEMPTS = 20
 _ATTEMPTS_BESIDE = 3
 """So often are rows written anew while the table may be changed, before its other changes have to wait."""
 _LEAST = 2
 """Fewer files are not merged."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
-_TYPES = {"BIGINT": "long", "INTEGER": "integer", "BOOLEAN": "boolean", "DATE": "date", "VARCHAR": "string"}
 
 _LIMITS = Limits()
 
-_NOBODY = nullcontext()
-"""Held where whoever calls keeps others out already."""
-
 Fault = Callable[[str], None]
-_Change = tuple[list[AddAction | RemoveAction], list[str]]
-"""What a commit adds and removes, and its marks."""
 
 
 def _no_fault(_: str) -> None:
@@ -130,28 +109,21 @@ class Lake:
         path = self._path(agreement, dataset, extract)
         folder = path.parent
         with self._lock:
-            table = _open(folder)
+            table = delta.opened(folder)
             if table is not None and (done := table.transaction_version(extract)) is not None:
                 return done
             if not path.exists() or path.stat().st_size != staged.bytes:
                 raise StagedFileLost
-            columns = _delta_schema(schema)
+            columns = delta.columns(schema)
             if table is None:
-                table = _create(folder, columns)
+                table = delta.create(folder, columns)
                 self._fault("lake-table-created")
             if table.schema() != columns:
                 raise Conflict(
                     "the dataset's stored columns are those of another schema: use a new dataset name",
                     code="schema_changed",
                 )
-            added = AddAction(
-                path=path.name,
-                size=staged.bytes,
-                partition_values={PARTITION: extract},
-                modification_time=_milliseconds(),
-                data_change=True,
-                stats=json.dumps({"numRecords": staged.rows}),
-            )
+            added = delta.file_added(path, staged.bytes, staged.rows)
             if replaces is not None:
                 _slug(replaces)
             self._fault("lake-before-commit")
@@ -179,10 +151,10 @@ class Lake:
         """
         path = self._path(agreement, dataset, extract)
         with self._lock:
-            table = _open(path.parent)
+            table = delta.opened(path.parent)
             if table is None or table.transaction_version(extract) is None:
                 raise RuntimeError("only a committed extract can be withdrawn")
-            done = table.transaction_version(_removal(extract))
+            done = table.transaction_version(delta.removal(extract))
             if done is not None:
                 return done
             self._fault("lake-before-withdrawal")
@@ -194,7 +166,7 @@ class Lake:
     def committed(self, agreement: str, dataset: str, extract: str) -> int | None:
         """Return the version at which an extract was committed, None where it never was."""
         path = self._path(agreement, dataset, extract)
-        table = _open(path.parent)
+        table = delta.opened(path.parent)
         return None if table is None else table.transaction_version(extract)
 
     def files(self, agreement: str, dataset: str, version: int) -> list[str]:
@@ -208,9 +180,9 @@ class Lake:
         if version < 0 or not DeltaTable.is_deltatable(str(folder)):
             return []
         table = DeltaTable(str(folder), version=version)
-        paths = sorted(folder / name for name in _names(table))
+        paths = sorted(folder / name for name in delta.names(table))
         if not all(path.exists() for path in paths):
-            same = DeltaTable(str(folder)).transaction_version(_compaction(version))
+            same = DeltaTable(str(folder)).transaction_version(delta.compaction(version))
             if same is not None:
                 return self.files(agreement, dataset, same)
         return [str(path) for path in paths]
@@ -235,21 +207,21 @@ class Lake:
             EngineFailed: the rows could not be rewritten; nothing was changed.
         """
         folder = self._folder(agreement, dataset)
-        table = _open(folder)
+        table = delta.opened(folder)
         if table is None or base < 0:
             return None
-        done = table.transaction_version(_compaction(base))
+        done = table.transaction_version(delta.compaction(base))
         if done is not None:
             return done
-        sources = [folder / name for name in sorted(_names(table))]
+        sources = [folder / name for name in sorted(delta.names(table))]
         if table.version() != base or len(sources) < _LEAST:
             return None
-        target = folder / f"{new_name(base)}{_SUFFIX}"
+        target = folder / f"{new_name(base)}{delta.SUFFIX}"
         try:
             made = self._merged(folder, sources, schema, target, base)
             return None if made is None else self._commit_compacted(table, sources, made, base)
         finally:
-            _discard(folder, target)
+            delta.discard(folder, target)
 
     def _merged(
         self, folder: Path, sources: list[Path], schema: TableSchema, target: Path, base: int
@@ -265,11 +237,12 @@ class Lake:
 
     def _commit_compacted(self, table: DeltaTable, sources: list[Path], made: Compacted, base: int) -> int | None:
         folder = made.path.parent
-        removed = [_removed(path.stem, data_change=False) for path in sources]
-        apps = [made.path.stem, _compaction(base), *(_left(path.stem) for path in sources)]
+        removed = [delta.file_removed(path.stem, data_change=False) for path in sources]
+        apps = [made.path.stem, delta.compaction(base), *(delta.left(path.stem) for path in sources)]
         with self._lock:
             try:
-                _commit(table, folder, [_added(made, data_change=False), *removed], apps)
+                added = delta.file_added(made.path, made.bytes, made.rows, data_change=False)
+                delta.commit(table, folder, [added, *removed], apps)
             except CommitFailedError:
                 return None
         self._fault("lake-compaction-committed")
@@ -286,13 +259,13 @@ class Lake:
         """
         folder = self._folder(agreement, dataset)
         with self._lock:
-            table = _open(folder)
+            table = delta.opened(folder)
             if table is None:
                 return 0
             gone = 0
-            for path in folder.glob(f"*{_SUFFIX}"):
-                left = _left_at(table, path.stem)
-                if (left is not None and left <= keep_versions_from) or _overtaken(table, path.stem):
+            for path in folder.glob(f"*{delta.SUFFIX}"):
+                left = delta.left_at(table, path.stem)
+                if (left is not None and left <= keep_versions_from) or delta.overtaken(table, path.stem):
                     path.unlink(missing_ok=True)
                     gone += 1
             sync(folder)
@@ -302,7 +275,7 @@ class Lake:
         """Remove the file of an extract, or a compacted file, that was never committed."""
         path = self._path(agreement, dataset, extract)
         with self._lock:
-            table = _open(path.parent)
+            table = delta.opened(path.parent)
             if table is not None and table.transaction_version(extract) is not None:
                 raise RuntimeError("a committed extract is withdrawn, not discarded")
             path.unlink(missing_ok=True)
@@ -310,8 +283,8 @@ class Lake:
     def strays(self) -> Iterator[Stray]:
         """Find files that were staged, or compacted, and never committed."""
         for folder in sorted(self._root.glob("*/*")):
-            table = _open(folder)
-            for path in sorted(folder.glob(f"*{_SUFFIX}")):
+            table = delta.opened(folder)
+            for path in sorted(folder.glob(f"*{delta.SUFFIX}")):
                 if not _SLUG.match(path.stem) or (
                     table is not None and table.transaction_version(path.stem) is not None
                 ):
@@ -349,40 +322,45 @@ class Lake:
         """
         folder, words = self._folder(agreement, dataset), self._persons(agreement, erasure)
         with self._erasing.setdefault(folder, threading.Lock()):  # a repeated one waits for the first, and finds it
-            table = _open(folder)
+            table = delta.opened(folder)
             if table is None:
                 return Erased(-1, 0)
 
-            def change(target: Path) -> _Change:
+            def change(target: Path) -> delta.Change:
                 if not words.exists():
                     raise PersonsLost
-                sources = [folder / name for name in sorted(_names(table))]
+                sources = [folder / name for name in sorted(delta.names(table))]
                 if not sources:
                     return [], []
                 made = erased(sources, schema, words, target, self._spill, self._limits)
                 self._fault("lake-rewritten")
-                removed = [_removed(path.stem) for path in sources]
-                return [_added(made), *removed], [made.path.stem, *(_left(path.stem) for path in sources)]
+                removed = [delta.file_removed(path.stem) for path in sources]
+                return [delta.file_added(made.path, made.bytes, made.rows), *removed], [
+                    made.path.stem,
+                    *(delta.left(path.stem) for path in sources),
+                ]
 
             try:
                 with _purge_told(folder):
-                    version = self._attempt_beside(table, folder, _erasure(erasure), change)
+                    version = self._attempt_beside(table, folder, delta.erasure(erasure), change)
                     self._fault("lake-after-erasure")
-                    return Erased(version, _rows_lost(folder, version))
+                    return Erased(version, delta.rows_lost(folder, version))
             except _TablePurged:
                 return Erased(-1, 0)
 
-    def _attempt_beside(self, table: DeltaTable, folder: Path, mark: str, change: Callable[[Path], _Change]) -> int:
-        """Make a change while others go on, so that they wait for its commit alone; see ``_attempt``.
+    def _attempt_beside(
+        self, table: DeltaTable, folder: Path, mark: str, change: Callable[[Path], delta.Change]
+    ) -> int:
+        """Make a change while others go on, so that they wait for its commit alone; see ``delta.attempt``.
 
         The commit is of the version after the one that the rows are from, so whoever changes the table meanwhile has
         them written again. Where that happens too often, the last attempts keep this process's other changes out.
         """
         try:
-            return _attempt(table, folder, mark, change, attempts=_ATTEMPTS_BESIDE, committing=self._lock)
-        except _Busy:
+            return delta.attempt(table, folder, mark, change, attempts=_ATTEMPTS_BESIDE, committing=self._lock)
+        except delta.Busy:
             with self._lock:
-                return _attempt(table, folder, mark, change)
+                return delta.attempt(table, folder, mark, change)
 
     def purge(self, agreement: str) -> None:
         """Remove everything of an agreement; the same when repeated, by whomever."""
@@ -426,34 +404,35 @@ class Lake:
         Returns:
             The version of the commit, or of an earlier one that did the same.
         """
-        mark = _removal(removed or "") if added is None else Path(added.path).stem
+        mark = delta.removal(removed or "") if added is None else Path(added.path).stem
 
-        def change(rewritten: Path) -> _Change:
+        def change(rewritten: Path) -> delta.Change:
             actions, apps = self._removal_of(table, folder, removed, along, rewritten) if removed else ([], [])
             return [*actions, *([] if added is None else [added])], apps
 
-        return _attempt(table, folder, mark, change)
+        return delta.attempt(table, folder, mark, change)
 
     def _removal_of(
         self, table: DeltaTable, folder: Path, extract: str, along: Collection[str], rewritten: Path
-    ) -> _Change:
+    ) -> delta.Change:
         """Return what takes an extract's rows out of the table, and the marks of it; nothing where it has none there.
 
         Where they lie in a compacted file, the rest of that file is written anew first, without those that go along.
         """
-        names = _names(table)
-        if f"{extract}{_SUFFIX}" in names:
-            return [_removed(extract)], [_removal(extract)]
+        names = delta.names(table)
+        if f"{extract}{delta.SUFFIX}" in names:
+            return [delta.file_removed(extract)], [delta.removal(extract)]
         for holder in (folder / name for name in names if made_from(Path(name).stem) is not None):
             held = extracts_in(holder)
             if extract in held:
                 gone = {extract, *along} & set(held)
                 made = without(holder, gone, rewritten, self._spill, self._limits)
                 self._fault("lake-rewritten")
-                marks = [*map(_removal, sorted(gone)), _left(holder.stem)]
+                marks = [*map(delta.removal, sorted(gone)), delta.left(holder.stem)]
                 if made is None:
-                    return [_removed(holder.stem)], marks
-                return [_removed(holder.stem), _added(made)], [*marks, rewritten.stem]
+                    return [delta.file_removed(holder.stem)], marks
+                added = delta.file_added(made.path, made.bytes, made.rows)
+                return [delta.file_removed(holder.stem), added], [*marks, rewritten.stem]
         return [], []
 
     def _persons(self, agreement: str, erasure: str) -> Path:
@@ -463,14 +442,7 @@ class Lake:
         return self._root / _slug(agreement) / _slug(dataset)
 
     def _path(self, agreement: str, dataset: str, extract: str) -> Path:
-        return self._folder(agreement, dataset) / f"{_slug(extract)}{_SUFFIX}"
-
-
-class _Busy(Conflict):
-    """Others change the dataset again and again."""
-
-    def __init__(self) -> None:
-        super().__init__("the dataset is being changed by others: try again", code="in_progress")
+        return self._folder(agreement, dataset) / f"{_slug(extract)}{delta.SUFFIX}"
 
 
 class _TablePurged(Conflict):
@@ -486,64 +458,9 @@ def _purge_told(folder: Path) -> Iterator[None]:
     try:
         yield
     except (DeltaError, EngineFailed, FileNotFoundError, PersonsLost):
-        if _open(folder) is None:
+        if delta.opened(folder) is None:
             raise _TablePurged from None
         raise
-
-
-def _attempt(
-    table: DeltaTable,
-    folder: Path,
-    mark: str,
-    change: Callable[[Path], _Change],
-    *,
-    attempts: int = _ATTEMPTS,
-    committing: AbstractContextManager[object] = _NOBODY,
-) -> int:
-    """Make a change in one commit and bring it to disk; a lost race is run again on the newer state.
-
-    Args:
-        table: As it was last read; when this ends, as it was read last.
-        folder: Where it lies.
-        mark: Tells that the change was made.
-        change: Returns it for the table as it is read; where rows are rewritten, they go into the file it is given.
-        attempts: How many races may be lost.
-        committing: Held while the commit is made.
-
-    Returns:
-        The version of the commit, or of an earlier one that did the same.
-
-    Raises:
-        EngineFailed: rows cannot be rewritten; nothing was changed.
-        Conflict: ``in_progress``.
-    """
-    for _ in range(attempts):
-        done = table.transaction_version(mark)
-        if done is not None:
-            return done
-        rewritten = folder / f"{new_name(table.version())}{_SUFFIX}"
-        try:
-            actions, apps = change(rewritten)
-            with committing:
-                return _commit(table, folder, actions, [mark, *apps])
-        except (CommitFailedError, EngineFailed) as error:
-            read = table.version()
-            table.update_incremental()
-            if isinstance(error, EngineFailed) and table.version() == read:
-                raise  # otherwise a file that was compacted meanwhile may be gone already
-        finally:
-            _discard(folder, rewritten)
-    raise _Busy
-
-
-def _rows_lost(folder: Path, version: int) -> int:
-    """Return how many rows a version has less than the one before it, as the table's log says."""
-    return _rows_at(folder, version - 1) - _rows_at(folder, version)
-
-
-def _rows_at(folder: Path, version: int) -> int:
-    files = DeltaTable(str(folder), version=version).get_add_actions()
-    return sum(int(count) for count in files.column("num_records").to_pylist())
 
 
 def _slug(name: str) -> str:
@@ -551,127 +468,3 @@ def _slug(name: str) -> str:
     if not _SLUG.match(name):
         raise ValueError("agreements, datasets and extracts are named by slugs")
     return name
-
-
-def _open(folder: Path) -> DeltaTable | None:
-    try:
-        return DeltaTable(str(folder))
-    except TableNotFoundError:
-        return None
-
-
-def _create(folder: Path, columns: Schema) -> DeltaTable:
-    # An empty table changes nothing for anyone. Logs are kept: pinned versions and repeated commits need them.
-    settings = {"delta.enableExpiredLogCleanup": "false"}
-    try:
-        table = DeltaTable.create(
-            str(folder), schema=columns, mode="ignore", partition_by=[PARTITION], configuration=settings
-        )
-    except CommitFailedError:
-        # Another process has just created it.
-        table = DeltaTable(str(folder))
-    _sync_log(folder, 0)
-    return table
-
-
-def _delta_schema(schema: TableSchema) -> Schema:
-    types = [(column.name, _TYPES[column.type]) for column in stored_columns(schema)]
-    return Schema([Field(name, PrimitiveType(kind), nullable=True) for name, kind in (*types, (PARTITION, "string"))])
-
-
-def _removal(extract: str) -> str:
-    """Return the application id that marks an extract's removal; no slug is one."""
-    return f"{extract}/removed"
-
-
-def _left(stem: str) -> str:
-    """Return the application id that marks that a file left the table while other rows of it stayed, or were merged."""
-    return f"{stem}/left"
-
-
-def _erasure(erasure: str) -> str:
-    """Return the application id that marks the first version without the persons of an erasure."""
-    return f"{erasure}/erased"
-
-
-def _compaction(version: int) -> str:
-    """Return the application id that marks the version that holds the rows of this one, compacted."""
-    return f"{version}/compacted"
-
-
-def _left_at(table: DeltaTable, stem: str) -> int | None:
-    """Return the version that took a file out of the table.
-
-    An extract that was merged, and withdrawn afterwards, left with the merging: its removal was from another file.
-    """
-    left = table.transaction_version(_left(stem))
-    return table.transaction_version(_removal(stem)) if left is None else left
-
-
-def _overtaken(table: DeltaTable, stem: str) -> bool:
-    """Tell whether a compacted file was not committed and never will be: it could only be the next version."""
-    base = made_from(stem)
-    return base is not None and base < table.version() and table.transaction_version(stem) is None
-
-
-def _discard(folder: Path, target: Path) -> None:
-    """Remove a compacted file unless it was committed, which alone the table's log can tell."""
-    if not target.exists():
-        return
-    table = _open(folder)
-    if table is None or table.transaction_version(target.stem) is None:
-        target.unlink(missing_ok=True)
-
-
-def _names(table: DeltaTable) -> list[str]:
-    return [Path(uri).name for uri in table.file_uris()]
-
-
-def _commit(table: DeltaTable, folder: Path, actions: list[AddAction | RemoveAction], apps: Iterable[str]) -> int:
-    """Commit at the version after the one that was read, with marks of that version, and bring it to disk.
-
-    Raises:
-        CommitFailedError: another commit has that version. Delta is told not to retry by itself.
-    """
-    version = table.version() + 1
-    table.create_write_transaction(
-        actions,
-        mode="append",
-        schema=table.schema(),
-        partition_by=[PARTITION],
-        commit_properties=CommitProperties(
-            max_commit_retries=0, app_transactions=[Transaction(app, version) for app in dict.fromkeys(apps)]
-        ),
-        post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
-    )
-    _sync_log(folder, version)
-    return version
-
-
-def _added(made: Compacted, *, data_change: bool = True) -> AddAction:
-    return AddAction(
-        path=made.path.name,
-        size=made.bytes,
-        partition_values={PARTITION: made.path.stem},
-        modification_time=_milliseconds(),
-        data_change=data_change,
-        stats=json.dumps({"numRecords": made.rows}),
-    )
-
-
-def _removed(stem: str, *, data_change: bool = True) -> RemoveAction:
-    return RemoveAction(
-        f"{stem}{_SUFFIX}",
-        data_change=data_change,
-        deletion_timestamp=_milliseconds(),
-        partition_values={PARTITION: stem},
-    )
-
-
-def _milliseconds() -> int:
-    return int(datetime.now(UTC).timestamp() * 1000)
-
-
-def _sync_log(folder: Path, version: int) -> None:
-    sync(folder / _LOG / f"{version:020}.json")
-    sync(folder / _LOG)

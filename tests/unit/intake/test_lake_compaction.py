@@ -294,7 +294,7 @@ def test_a_commit_whose_outcome_is_unknown_keeps_the_file_that_the_table_names(l
         raise OSError("no space left")
 
     with monkeypatch.context() as patched:
-        patched.setattr("service.storage.lake._sync_log", full)
+        patched.setattr("service.storage.delta._sync_log", full)
         with pytest.raises(OSError, match="no space"):
             compact(lake, base)
     assert newest(lake) == base + 1
